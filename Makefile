@@ -1,0 +1,60 @@
+# make demo   make an environment, install, run the main job on embedded data
+# make test   the same environment with the tools of development, and the tests
+# make lint   ruff, mypy and import-linter
+# make bench  the benchmarks
+# make clean  remove what was built; the environment stays (rm -rf .venv removes it)
+#
+# Another interpreter: make demo PYTHON=/path/to/python. Another environment: VENV=/path.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+REQUIREMENTS = setup.py pyproject.toml constraints.txt
+
+.PHONY: demo test lint layout cuda bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/dglmeta demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd build/installed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml
+	cd build/installed && $(abspath $(BIN))/lint-imports --config ../../pyproject.toml --no-cache
+
+# mypy and import-linter know modules by where they lie, so they read the layout that is installed,
+# where kernels/ is dglmeta/kernels/.
+layout: $(VENV)/.installed-dev
+	rm -rf build/installed
+	$(BIN)/python setup.py --quiet build_py --build-lib build/installed
+
+# The CUDA sources are compiled when a GPU first needs them; this tells early whether they do.
+cuda:
+	@if ! ls kernels/gpu/*.cu >/dev/null 2>&1; then echo "cuda: no sources yet"; \
+	elif ! command -v nvcc >/dev/null; then echo "cuda: no nvcc, sources not compiled"; \
+	else for source in kernels/gpu/*.cu; do \
+		nvcc --ptx --output-file /dev/null "$$source" && echo "cuda: compiled $$source" || exit 1; \
+	done; fi
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*'
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find dglmeta kernels bench tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+# torch goes first and alone: asked for together with others, pip may settle on a build that brings
+# gigabytes of CUDA along.
+$(VENV)/.installed: $(REQUIREMENTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch setuptools
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --no-build-isolation --editable '.[dev,interop,bench]'
+	touch $@

@@ -1,0 +1,1 @@
+"""Benchmarks: each kernel and system against the rivals that are installed."""

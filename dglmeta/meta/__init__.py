@@ -1,0 +1,33 @@
+"""Bilevel updates over parameter dicts and closures; nothing here knows what a graph is."""
+
+from dglmeta.meta.functional import (
+    Params,
+    as_function,
+    descend,
+    detach,
+    parameters_of,
+    sgd_step,
+)
+from dglmeta.meta.hypergradient import (
+    Hypergradient,
+    WeightHypergradient,
+    hypergradient,
+    weight_hypergradient,
+)
+from dglmeta.meta.maml import OuterGradient, adapt, outer_gradient
+
+__all__ = [
+    "Hypergradient",
+    "OuterGradient",
+    "Params",
+    "WeightHypergradient",
+    "adapt",
+    "as_function",
+    "descend",
+    "detach",
+    "hypergradient",
+    "outer_gradient",
+    "parameters_of",
+    "sgd_step",
+    "weight_hypergradient",
+]

@@ -1,0 +1,86 @@
+"""Models as pure functions of an explicit dict of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dglmeta.errors import ConfigError
+
+__all__ = ["Params", "as_function", "descend", "detach", "parameters_of", "sgd_step"]
+
+Params = dict[str, Tensor]
+"""Parameters by name, as ``nn.Module.named_parameters`` names them."""
+
+
+def parameters_of(module: nn.Module) -> Params:
+    """The module's own parameters by name; they stay the module's, nothing is copied."""
+    return dict(module.named_parameters())
+
+
+def as_function(module: nn.Module) -> Callable[..., Any]:
+    """The module as a pure function ``apply(params, *args, **kwargs)``.
+
+    Examples
+    --------
+    >>> linear = nn.Linear(2, 1, bias=False)
+    >>> apply = as_function(linear)
+    >>> apply({"weight": torch.ones(1, 2)}, torch.tensor([3.0, 4.0]))
+    tensor([7.])
+    """
+
+    def apply(params: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> Any:
+        return torch.func.functional_call(module, dict(params), args, kwargs)
+
+    return apply
+
+
+def descend(
+    optimizer: torch.optim.Optimizer, module: nn.Module, gradients: Mapping[str, Tensor]
+) -> None:
+    """One step of a torch optimiser along gradients computed elsewhere; changes the module."""
+    for name, parameter in module.named_parameters():
+        parameter.grad = gradients[name]
+    optimizer.step()
+
+
+def detach(params: Mapping[str, Tensor]) -> Params:
+    """The same values outside any autograd graph, sharing memory."""
+    return {name: p.detach() for name, p in params.items()}
+
+
+def sgd_step(
+    params: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    lr: float,
+    mask: Collection[str] | None = None,
+) -> Params:
+    """One step of plain gradient descent, w - lr g, as new tensors.
+
+    Parameters
+    ----------
+    params, gradients : dict of name to tensor
+        A gradient may carry extra leading axes, such as folds; so does then the result.
+    lr : float
+        Step size, > 0.
+    mask : collection of str, optional
+        Names that move; the others are passed through as they are. All when absent.
+
+    Raises
+    ------
+    ConfigError
+        If the mask names a parameter that does not exist.
+    """
+    unknown = sorted(set(mask or ()) - set(params))
+    if unknown:
+        raise ConfigError(
+            f"sgd_step: expected mask names among {sorted(params)}, got {unknown}. "
+            f"Use the names of named_parameters()."
+        )
+    return {
+        name: p - lr * gradients[name] if mask is None or name in mask else p
+        for name, p in params.items()
+    }

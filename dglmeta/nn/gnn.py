@@ -1,0 +1,156 @@
+"""Graph encoders over one adjacency of all nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from dglmeta import ops
+from dglmeta.errors import ConfigError, DataError
+from dglmeta.graph import Adjacency, HeteroCSR
+from dglmeta.graph.convert import as_csr
+
+if TYPE_CHECKING:
+    import dgl
+
+__all__ = ["GCN", "message_adjacency"]
+
+Features = Tensor | dict[str, Tensor]
+
+
+class GCN(nn.Module):
+    r"""Graph convolutional network: layers Â X W + b with Â = D^-1/2 (A + I) D^-1/2, ReLU between.
+
+    Parameters
+    ----------
+    d_in, d_out : int
+        Widths of the node features and of the output embeddings.
+    d_hidden : int, optional
+        Width between layers; ``d_out`` when absent.
+    n_layers : int
+        Number of layers, >= 1.
+    both_ways : bool
+        Let messages run against the edges of a heterograph too, as they must when each relation
+        is stored in one direction only.
+
+    Raises
+    ------
+    ConfigError
+        If a width or the number of layers is below 1.
+
+    References
+    ----------
+    Kipf and Welling, arXiv 1609.02907, eq. 2. On a directed graph a source is scaled by its
+    out-degree and a destination by its in-degree.
+
+    Examples
+    --------
+    >>> from dglmeta.graph import HeteroCSR
+    >>> hg = HeteroCSR.from_edges({("a", "to", "b"): ([0, 1], [0, 0])}, {"a": 2, "b": 1})
+    >>> out = GCN(4, 3)(hg, {"a": torch.ones(2, 4), "b": torch.ones(1, 4)})
+    >>> {name: tuple(h.shape) for name, h in out.items()}
+    {'a': (2, 3), 'b': (1, 3)}
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        d_out: int,
+        *,
+        d_hidden: int | None = None,
+        n_layers: int = 2,
+        both_ways: bool = False,
+    ) -> None:
+        super().__init__()
+        between = d_hidden if d_hidden is not None else d_out
+        if min(d_in, d_out, between, n_layers) < 1:
+            raise ConfigError(
+                f"GCN: expected widths and n_layers of at least 1, got d_in={d_in}, d_out={d_out}, "
+                f"d_hidden={d_hidden}, n_layers={n_layers}. Raise the one below 1."
+            )
+        widths = [d_in, *[between] * (n_layers - 1), d_out]
+        self.weights = nn.ParameterList(
+            nn.init.xavier_uniform_(torch.empty(a, b))
+            for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.biases = nn.ParameterList(torch.zeros(b) for b in widths[1:])
+        self.both_ways = both_ways
+
+    def forward(
+        self, g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features, edge_weight: Tensor | None = None
+    ) -> Features:
+        """Embeddings of all nodes.
+
+        Parameters
+        ----------
+        g : Adjacency, HeteroCSR or DGLGraph
+            An Adjacency is square, over all nodes. The nodes of a heterograph are numbered type
+            after type.
+        x : (N, d_in) tensor, or dict of node type to (n, d_in)
+            Node features.
+        edge_weight : (n_edges,) tensor, optional
+            Weight of each edge of the adjacency, by edge id; 0 takes an edge out.
+
+        Returns
+        -------
+        embeddings : (N, d_out) tensor, or dict, as ``x`` came
+        """
+        adj = message_adjacency(g, both_ways=self.both_ways)
+        h = _one_tensor(g, x)
+        from_source, to_destination = _degree_scales(adj, edge_weight, h)
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            message = (h @ weight) * from_source  # (N, d)
+            h = to_destination * (ops.spmm(adj.T, message, edge_weight) + message) + bias
+            if layer < last:
+                h = torch.relu(h)
+        return _as_given(g, x, h)
+
+
+def message_adjacency(
+    g: Adjacency | HeteroCSR | dgl.DGLGraph, *, both_ways: bool = False
+) -> Adjacency:
+    """The square adjacency over all nodes that messages run along."""
+    return g if isinstance(g, Adjacency) else as_csr(g).homogeneous(both_ways=both_ways).adjacency
+
+
+def _degree_scales(
+    adj: Adjacency, edge_weight: Tensor | None, like: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(d + 1)^-1/2 by out-degree and by in-degree, each (N, 1); the 1 is the self loop."""
+    if edge_weight is None:
+        degrees = (torch.from_numpy(d).to(like) for d in (adj.out_degrees, adj.in_degrees))
+    else:
+        degrees = (ops.segment_sum(a, edge_weight) for a in (adj, adj.T))
+    source, destination = ((d + 1).rsqrt()[:, None] for d in degrees)
+    return source, destination
+
+
+def _one_tensor(g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features) -> Tensor:
+    """Features of all nodes in one (N, d) tensor, types in the graph's order."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(g, Adjacency):
+        raise DataError(
+            "GCN: expected one (N, d) tensor with an Adjacency, got a dict. "
+            "Concatenate the features of all types."
+        )
+    hg = as_csr(g)
+    missing = [t for t in hg.schema.node_types if t not in x]
+    if missing:
+        raise DataError(
+            f"GCN: expected features of every node type, got none for {missing}. "
+            f"Add them, an (n, d) tensor each."
+        )
+    return torch.cat([x[t] for t in hg.schema.node_types])
+
+
+def _as_given(g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features, h: Tensor) -> Features:
+    """Embeddings in the form the features had."""
+    if isinstance(x, Tensor):
+        return h
+    hg = as_csr(cast("HeteroCSR", g))
+    sizes = [hg.n_nodes[t] for t in hg.schema.node_types]
+    return dict(zip(hg.schema.node_types, h.split(sizes), strict=True))

@@ -1,0 +1,53 @@
+"""The network that learns how much each training sample counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["SampleWeighter"]
+
+MAX_LOSS = 10.0  # a descriptor's loss is cut here, so that one wild sample cannot saturate V
+
+
+class SampleWeighter(nn.Module):
+    r"""V: a sample's descriptor [loss ; one-hot of its task ; label] -> weight in (0, 1).
+
+    Task 0 is the primary task and has the all-zero one-hot; tasks 1..T are auxiliary.
+
+    Parameters
+    ----------
+    n_auxiliary : int
+        Number T of auxiliary tasks.
+    hidden : int
+        Width of the hidden layer.
+
+    References
+    ----------
+    SELAR, arXiv 2007.08294, eq. 5; the network follows Meta-Weight-Net, arXiv 1902.07379.
+    """
+
+    def __init__(self, n_auxiliary: int, hidden: int = 1000) -> None:
+        super().__init__()
+        self.n_auxiliary = n_auxiliary
+        self.net = nn.Sequential(
+            nn.Linear(n_auxiliary + 2, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Sigmoid()
+        )
+
+    def describe(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """Descriptors (T', B, T + 2) of samples whose row t belongs to task t.
+
+        Parameters
+        ----------
+        losses, labels : (T', B)
+            T' <= T + 1 tasks, the primary one first. Losses are taken as constants.
+        """
+        n_tasks, n = losses.shape
+        one_hot = torch.eye(self.n_auxiliary + 1, dtype=losses.dtype)[:n_tasks, 1:]  # (T', T)
+        one_hot = one_hot[:, None].expand(n_tasks, n, self.n_auxiliary)
+        loss = losses.detach().clamp(max=MAX_LOSS)
+        return torch.cat([loss[..., None], one_hot, labels[..., None].to(losses)], dim=-1)
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """Weights (...) of descriptors (..., T + 2)."""
+        return self.net(descriptors).squeeze(-1)

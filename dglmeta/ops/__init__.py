@@ -1,0 +1,21 @@
+"""Sparse operations on adjacencies that compose with autograd and ``torch.func`` in any order.
+
+The adjacency runs from source rows to destination columns; ``adj.T`` is the other way, with the
+same edge ids. Per-edge tensors are in the order of edge ids.
+"""
+
+from dglmeta.ops.sddmm import sddmm
+from dglmeta.ops.segment import gather_dst, gather_src, segment_max, segment_mean, segment_sum
+from dglmeta.ops.softmax import edge_softmax
+from dglmeta.ops.spmm import spmm
+
+__all__ = [
+    "edge_softmax",
+    "gather_dst",
+    "gather_src",
+    "sddmm",
+    "segment_max",
+    "segment_mean",
+    "segment_sum",
+    "spmm",
+]

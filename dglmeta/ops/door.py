@@ -1,0 +1,75 @@
+"""What every op checks before it computes: one clear line instead of a wrong number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dglmeta.errors import DataError
+from dglmeta.graph.adjacency import Adjacency
+from dglmeta.ops import backend
+
+__all__ = ["check_adjacency", "check_rows", "check_same_kind"]
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+def check_adjacency(op: str, adj: Any) -> None:
+    """Refuse anything but an Adjacency.
+
+    Raises
+    ------
+    DataError
+        Saying how to get one.
+    """
+    if not isinstance(adj, Adjacency):
+        raise DataError(
+            f"ops.{op}: expected an Adjacency first, got {type(adj).__name__}. Give "
+            f"hg.adjacency(edge_type), where hg = HeteroCSR.from_dgl(g) for a DGLGraph g."
+        )
+
+
+def check_rows(op: str, name: str, x: Any, n: int, what: str) -> None:
+    """Refuse anything but a dense float tensor on a known device with one row for each of n.
+
+    Raises
+    ------
+    DataError
+        If x is not a dense tensor, not float32 or float64, or has another number of rows.
+    DeviceError
+        If there are no kernels for its device.
+    """
+    if not isinstance(x, Tensor) or x.layout is not torch.strided:
+        got = x.layout if isinstance(x, Tensor) else type(x).__name__
+        raise DataError(
+            f"ops.{op}: expected {name} as a dense torch.Tensor, got {got}. Convert it first."
+        )
+    if x.dtype not in _FLOATS:
+        raise DataError(
+            f"ops.{op}: expected {name} of float32 or float64, got {x.dtype}. "
+            f"Convert it with .float() or .double()."
+        )
+    if x.ndim == 0 or x.shape[0] != n:
+        raise DataError(
+            f"ops.{op}: expected {name} with {n} rows, one for each {what}, got shape "
+            f"{tuple(x.shape)}. adj runs from source rows to destination columns; adj.T is the "
+            f"other way."
+        )
+    backend.kernels_for(x.device)
+
+
+def check_same_kind(op: str, name: str, x: Tensor, other_name: str, other: Tensor) -> None:
+    """Refuse two tensors of different dtypes or devices.
+
+    Raises
+    ------
+    DataError
+        If they differ; nothing is converted silently.
+    """
+    if x.dtype != other.dtype or x.device != other.device:
+        raise DataError(
+            f"ops.{op}: expected {name} and {other_name} of one dtype and device, got {x.dtype} on "
+            f"{x.device} and {other.dtype} on {other.device}. Convert one with .to()."
+        )

@@ -1,0 +1,1 @@
+"""Meta-path products, membership, and sampling of pairs and neighbours. Arrays only, no torch."""

@@ -1,0 +1,68 @@
+"""Rows of a meta-path product, a bounded number at a time, so that it is never held whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dglmeta.kernels.cpu.spgemm import count_flops
+from dglmeta.paths.chain import Array, Mode, Sparse, identity, multiply
+
+__all__ = ["product_blocks"]
+
+BLOCK_ENTRIES = 1 << 22
+"""Most entries of a block, a single row apart: 16 MiB of indices."""
+
+
+def product_blocks(
+    chain: list[Sparse], mode: Mode, *, sort: bool = True
+) -> Iterator[tuple[int, Sparse]]:
+    """Consecutive rows of the product of a chain, multiplied from the left.
+
+    Yields
+    ------
+    first_row, block : int, Sparse
+        No entry stored twice. Blocks come in order and together have every row.
+
+    Notes
+    -----
+    Bytes: for each step one block of at most ``BLOCK_ENTRIES`` entries, or one row. Blocks are cut
+    where the number of paths, which bounds the entries, says so: at every step again.
+    """
+    rest = chain[1:] or [identity(chain[0].n_cols)]
+    yield from _extend(0, chain[0], rest, mode, sort)
+
+
+def _extend(
+    first_row: int, front: Sparse, rest: list[Sparse], mode: Mode, sort: bool
+) -> Iterator[tuple[int, Sparse]]:
+    """Multiply some rows by what is left of the chain, in smaller blocks where they grow."""
+    if not rest:
+        yield first_row, front
+        return
+    step, *later = rest
+    most = np.minimum(count_flops(front.indptr, front.indices, step.indptr), step.n_cols)
+    for begin, end in _cuts(most):
+        block = multiply(_row_range(front, begin, end), step, mode, sort=sort and not later)
+        yield from _extend(first_row + begin, block, later, mode, sort)
+
+
+def _cuts(sizes: Array) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges of rows whose sizes sum to at most a block, or of one row."""
+    before = np.append(0, np.cumsum(sizes))
+    begin = 0
+    while begin < len(sizes):
+        fitting = int(np.searchsorted(before, before[begin] + BLOCK_ENTRIES, side="right")) - 1
+        end = max(begin + 1, fitting)
+        yield begin, end
+        begin = end
+
+
+def _row_range(matrix: Sparse, begin: int, end: int) -> Sparse:
+    """A view of the rows begin..end-1."""
+    first, last = matrix.indptr[begin], matrix.indptr[end]
+    values = None if matrix.values is None else matrix.values[first:last]
+    return Sparse(
+        matrix.indptr[begin : end + 1] - first, matrix.indices[first:last], values, matrix.n_cols
+    )

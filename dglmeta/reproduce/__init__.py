@@ -1,0 +1,1 @@
+"""One file for every table of the papers."""

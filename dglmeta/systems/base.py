@@ -1,0 +1,269 @@
+"""What every system's ``fit`` returns, and how it is written down."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from dglmeta.data import Dataset
+from dglmeta.errors import ConfigError, DeviceError
+from dglmeta.train import History, RunFolder, describe_environment, fit, peak_rss_mib, restore
+
+__all__ = ["Result", "System", "check_choices", "check_device", "check_positive"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A trained system.
+
+    Parameters
+    ----------
+    metrics : dict of str to float
+        Final metrics, each behind ``valid_`` or ``test_``.
+    record : dict
+        What result.json holds: settings, metrics, times, memory, versions.
+    history : History
+        Metrics of every epoch.
+    embed : callable
+        ``embed()`` -> dict of node type to (n, d) float32 embeddings.
+    evaluate : callable
+        ``evaluate("test")`` -> metrics of that split.
+    """
+
+    metrics: Mapping[str, float]
+    record: Mapping[str, Any]
+    history: History
+    embed: Callable[[], dict[str, npt.NDArray[np.float32]]]
+    evaluate: Callable[[str], dict[str, float]]
+
+    def save(self, path: str | Path) -> None:
+        """Write result.json and embeddings.npz into a folder."""
+        folder = RunFolder(path)
+        folder.write_result(self.record)
+        np.savez_compressed(folder.path / "embeddings.npz", **self.embed())  # type: ignore[arg-type]
+
+
+class System(abc.ABC):
+    """A published method: what it is set to, how it begins, one epoch, how it is judged.
+
+    A new system is one file with a subclass of this; training, checkpoints, run folders and the
+    command line come with it. ``State`` is the system's own: whatever changes in training, with
+    its modules and optimisers under ``parts``.
+    """
+
+    name: str
+    """As the command line and result.json call it."""
+    monitor: str
+    """The validation metric that early stopping maximises."""
+    Config: type
+    """Frozen dataclass of settings; has ``epochs`` and ``patience``."""
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config if config is not None else self.Config()
+
+    @abc.abstractmethod
+    def init(self, ds: Dataset, seed: int, split_seed: int) -> Any:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def epoch(self, state: Any, rng: np.random.Generator) -> Iterator[None]:
+        """Train for one epoch, yielding after each step; all chance comes from ``rng``."""
+
+    @abc.abstractmethod
+    def evaluate(self, state: Any, split: str) -> dict[str, float]:
+        """Metrics of ``valid`` or ``test``, each name behind ``valid_`` or ``test_``."""
+
+    @abc.abstractmethod
+    def embed(self, state: Any) -> dict[str, npt.NDArray[np.float32]]:
+        """(n, d) embeddings by node type."""
+
+    def log(self, state: Any) -> dict[str, Any]:
+        """What else of an epoch belongs into metrics.jsonl."""
+        del state
+        return {}
+
+    def fit(
+        self,
+        ds: Dataset,
+        *,
+        seed: int = 0,
+        split_seed: int = 0,
+        out: str | Path | None = None,
+        resume: bool = False,
+        device: str = "cpu",
+    ) -> Result:
+        """Train to the best validation epoch and test once.
+
+        Parameters
+        ----------
+        ds : Dataset
+        seed, split_seed : int
+            Initialisation and draws; the split.
+        out : path, optional
+            Run folder for config.toml, metrics.jsonl, checkpoint.pt and result.json.
+        resume : bool
+            Continue the run in ``out``.
+        device : {"cpu"}
+
+        Raises
+        ------
+        DataError, ConfigError, DeviceError
+            If the data lacks what the system needs, a setting contradicts it, or the device is
+            not there.
+        """
+        check_device(device)
+        run = None
+        if out is not None:
+            run = RunFolder(out)
+            settings = dataclasses.asdict(self.config)
+            run.begin(
+                {"system": self.name, "data": ds.name, "seed": seed, "split_seed": split_seed},
+                settings,
+                resume=resume,
+            )
+        state = self.init(ds, seed, split_seed)
+        training = _Training(self, state, seed)
+        history = fit(
+            training,
+            epochs=self.config.epochs,
+            patience=self.config.patience,
+            monitor=self.monitor,
+            run=run,
+            resume=resume,
+            description=f"{self.name} {ds.name}",
+        )
+        metrics = {**self.evaluate(state, "valid"), **self.evaluate(state, "test")}
+        record = self._record(ds, seed, split_seed, metrics, history, state)
+        if run is not None:
+            run.write_result(record)
+        return Result(
+            metrics,
+            record,
+            history,
+            embed=lambda: self.embed(state),
+            evaluate=lambda split: self.evaluate(state, split),
+        )
+
+    def load(self, ds: Dataset, run: RunFolder) -> Result:
+        """The best state of a finished run, ready to evaluate and embed."""
+        record = run.read_result()
+        state = self.init(ds, record["seed"], record["split_seed"])
+        restore(_Training(self, state, record["seed"]), run)
+        return Result(
+            record["metrics"],
+            record,
+            History(),
+            embed=lambda: self.embed(state),
+            evaluate=lambda split: self.evaluate(state, split),
+        )
+
+    def _record(
+        self,
+        ds: Dataset,
+        seed: int,
+        split_seed: int,
+        metrics: Mapping[str, float],
+        history: History,
+        state: Any,
+    ) -> dict[str, Any]:
+        """The contents of result.json."""
+        settings = dataclasses.asdict(self.config)
+        modules = [p for p in state.parts.values() if isinstance(p, nn.Module)]
+        return {
+            "system": self.name,
+            "data": ds.name,
+            **{k: settings[k] for k in ("encoder", "strategy", "protocol") if k in settings},
+            "seed": seed,
+            "split_seed": split_seed,
+            "metrics": dict(metrics),
+            "best_epoch": history.best_epoch,
+            "epochs": history.epochs,
+            "steps": history.steps,
+            "seconds_per_step": history.seconds_per_step,
+            "seconds_total": history.seconds_total,
+            "peak_rss_mib": peak_rss_mib(),
+            "n_parameters": sum(p.numel() for m in modules for p in m.parameters()),
+            "config": settings,
+            **describe_environment(),
+        }
+
+
+class _Training:
+    """A system and its state, as the training loop wants them."""
+
+    def __init__(self, system: System, state: Any, seed: int) -> None:
+        self.system, self.state, self.seed = system, state, seed
+
+    def train_epoch(self, epoch: int) -> Iterator[None]:
+        return self.system.epoch(self.state, np.random.default_rng([self.seed, epoch]))
+
+    def validate(self) -> dict[str, float]:
+        return self.system.evaluate(self.state, "valid")
+
+    def log(self) -> dict[str, Any]:
+        return self.system.log(self.state)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self.state.parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self.state.parts.items():
+            part.load_state_dict(state[name])
+
+
+def check_choices(where: str, config: Any, choices: Mapping[str, Any]) -> None:
+    """Refuse a field that is not among its choices.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and what it may be.
+    """
+    for name, allowed in choices.items():
+        if getattr(config, name) not in allowed:
+            raise ConfigError(
+                f"{where}: expected {name} among {list(allowed)}, got {getattr(config, name)!r}."
+            )
+
+
+def check_positive(where: str, config: Any, names: tuple[str, ...]) -> None:
+    """Refuse a field that is not above zero.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and its value.
+    """
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{where}: expected {name} > 0, got {getattr(config, name)}.")
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises
+    ------
+    DeviceError
+        With what to do.
+    """
+    if device == "cpu":
+        return
+    if device != "cuda":
+        raise DeviceError(f"device: expected 'cpu' or 'cuda', got {device!r}.")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            "device: expected a CUDA GPU for --device cuda, found none. "
+            "Use --device cpu, or install a CUDA build of torch on a machine with a GPU."
+        )
+    raise DeviceError(
+        "device: the GPU kernels are not in this version of dglmeta. Use --device cpu."
+    )

@@ -1,0 +1,296 @@
+r"""SELAR: auxiliary tasks on the graph's own meta-paths, weighted sample by sample.
+
+A model w (node embeddings, an encoder, one head a task) learns a primary task, link prediction,
+beside T auxiliary tasks, meta-path prediction. A small network V with parameters Theta says how
+much each training sample counts. With l_i the loss of sample i, n samples of which B are primary,
+
+    L(w, Theta) = ( 1/n sum_i v_i l_i(w) ) / ( 1/B sum_primary v_i ),     v_i = V(xi_i; Theta),
+
+xi_i = [loss, task, label] taken as constants. One step of training (Algorithm 1):
+
+1. for each fold c of the primary pairs, look ahead without it:  w_c = w - lr dL_c/dw;
+2. move Theta down the gradient of  mean_c (mean loss of fold c at w_c);
+3. move w down the gradient of L(w, Theta) over all samples, with the new Theta.
+
+Step 2 needs one forward-mode derivative (:mod:`dglmeta.meta.hypergradient`), and the three share
+one forward pass at w. The edges a batch asks about leave the graph that messages run on.
+
+Source: Hwang et al., arXiv 2007.08294. Folds split each batch, as in Algorithm 1; the authors'
+program folds the data set instead, and its look-ahead never reaches the encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vjp
+
+from dglmeta.data import Dataset, LinkSplit
+from dglmeta.graph import Adjacency
+from dglmeta.meta import Params, descend, detach, hypergradient, parameters_of
+from dglmeta.nn import GCN, PairHeads, SampleWeighter
+from dglmeta.systems.base import Result, System, check_choices, check_positive
+from dglmeta.tasks import (
+    JointBatch,
+    JointPairs,
+    LinkTask,
+    MetaPathTask,
+    binary_losses,
+    link_metrics,
+)
+
+__all__ = ["SELAR", "Config"]
+
+ENCODERS = {"gcn": GCN}
+
+
+class Strategy(NamedTuple):
+    """What a strategy switches on."""
+
+    auxiliary: bool
+    weighted: bool
+
+
+STRATEGIES = {
+    "vanilla": Strategy(auxiliary=False, weighted=False),
+    "weights-only": Strategy(auxiliary=False, weighted=True),
+    "multi-task": Strategy(auxiliary=True, weighted=False),
+    "selar": Strategy(auxiliary=True, weighted=True),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of SELAR.
+
+    Parameters
+    ----------
+    encoder : {"gcn"}
+    strategy : {"vanilla", "weights-only", "multi-task", "selar"}
+        Primary task alone; with learned sample weights; with auxiliary tasks; with both.
+    protocol : {"clean"}
+    metapaths : tuple of str
+        Auxiliary tasks; those the data set recommends when empty.
+    d, n_layers : int
+        Width of embeddings, and number of encoder layers.
+    batch : int
+        Primary pairs a step, and as many of every auxiliary task.
+    lr : float
+        Adam step size of the model, and length of the look-ahead.
+    weighter_lr, weighter_hidden : float, int
+        Adam step size and hidden width of V.
+    weight_decay : float
+        L2 penalty on embeddings and encoder.
+    folds : int
+        Meta cross-validation folds of each batch; 1 holds a third of it out.
+    epochs, patience : int
+        At most so many passes over the primary pairs; stop so many after the best one.
+    """
+
+    encoder: str = "gcn"
+    strategy: str = "selar"
+    protocol: str = "clean"
+    metapaths: tuple[str, ...] = ()
+    d: int = 16
+    n_layers: int = 2
+    batch: int = 1024
+    lr: float = 1e-2
+    weighter_lr: float = 1e-4
+    weighter_hidden: int = 1000
+    weight_decay: float = 1e-5
+    folds: int = 3
+    epochs: int = 100
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        choices = {"encoder": ENCODERS, "strategy": STRATEGIES, "protocol": ("clean",)}
+        check_choices("SELAR.Config", self, choices)
+        positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
+        check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
+
+
+class LinkModel(nn.Module):
+    """w: an embedding a node, an encoder over the whole graph, a head a task."""
+
+    def __init__(self, config: Config, n_nodes: int, n_tasks: int) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_nodes, config.d)))
+        self.encoder = ENCODERS[config.encoder](config.d, config.d, n_layers=config.n_layers)
+        self.heads = PairHeads(n_tasks, config.d)
+
+    def encode(self, adj: Adjacency, edge_weight: Tensor | None = None) -> Tensor:
+        """(N, d) embeddings of all nodes."""
+        return self.encoder(adj, self.embedding, edge_weight)
+
+    def forward(
+        self, adj: Adjacency, edge_weight: Tensor | None, src: Tensor, dst: Tensor
+    ) -> Tensor:
+        """(T, B) logits of pairs of the first T tasks."""
+        return self.heads(self.encode(adj, edge_weight), src, dst)
+
+
+def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor) -> Tensor:
+    """L: the mean of v l over all samples, over the mean v of the primary ones.
+
+    Parameters
+    ----------
+    v, losses : (T + 1, B)
+        Weight and loss of each sample; row 0 is the primary task.
+    held_out : (B,)
+        1 for a primary pair that is left out, else 0.
+    """
+    kept = torch.cat([1 - held_out[None], torch.ones_like(losses[1:])])  # (T + 1, B)
+    pooled = (kept * v * losses).sum() / kept.sum()
+    primary = (kept[0] * v[0]).sum() / kept[0].sum()
+    return pooled / (primary + 1e-8)
+
+
+def fold_masks(n: int, n_folds: int, rng: np.random.Generator) -> Tensor:
+    """(C, n) 0/1: which primary pairs each fold holds out; one fold holds out a third."""
+    groups = torch.from_numpy(rng.permutation(n) % (3 if n_folds == 1 else n_folds))
+    return torch.stack([groups == c for c in range(n_folds)]).float()
+
+
+@dataclass
+class State:
+    """Everything that changes in training, and what it is trained on."""
+
+    pairs: JointPairs
+    split: LinkSplit
+    model: LinkModel
+    optimizer: torch.optim.Optimizer
+    weighter: SampleWeighter
+    weighter_optimizer: torch.optim.Optimizer
+    task_weights: Tensor  # (T + 1,) mean of each task at the end of the last epoch
+
+    @property
+    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """What a checkpoint holds."""
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "weighter": self.weighter,
+            "weighter_optimizer": self.weighter_optimizer,
+        }
+
+
+class SELAR(System):
+    """Self-supervised auxiliary learning with meta-paths.
+
+    Examples
+    --------
+    >>> import dglmeta as dm
+    >>> config = SELAR.Config(strategy="multi-task", batch=8, epochs=2)
+    >>> result = SELAR(config).fit(dm.load_dataset("toy"), seed=0)
+    >>> sorted(result.metrics)[:3]
+    ['test_ap', 'test_auc', 'test_f1']
+    """
+
+    name = "selar"
+    monitor = "valid_auc"
+    Config = Config
+    config: Config
+
+    def step(self, state: State, batch: JointBatch, rng: np.random.Generator) -> None:
+        """One step of Algorithm 1; changes ``state``."""
+        w, theta = detach(parameters_of(state.model)), detach(parameters_of(state.weighter))
+        n_pairs = batch.label.shape[1]
+
+        def logits(w: Params) -> Tensor:
+            every = (batch.src, batch.dst)
+            return functional_call(
+                state.model, w, (state.pairs.adjacency, batch.edge_weight, *every)
+            )  # (T + 1, B)
+
+        def inner_loss(s: Tensor, at: Tensor, theta: Params, held_out: Tensor) -> Tensor:
+            v = self._weights(state, theta, at, batch.label)
+            return pooled_loss(v, binary_losses(s, batch.label), held_out)
+
+        def meta_loss(w: Params, held_out: Tensor) -> Tensor:
+            primary = (batch.src[:1], batch.dst[:1])
+            (s,) = functional_call(
+                state.model, w, (state.pairs.adjacency, batch.edge_weight, *primary)
+            )
+            return (held_out * binary_losses(s, batch.label[0])).sum() / held_out.sum()
+
+        if self.strategy.weighted:
+            folds = fold_masks(n_pairs, self.config.folds, rng)
+            look = hypergradient(logits, inner_loss, meta_loss, w, theta, folds, lr=self.config.lr)
+            descend(state.weighter_optimizer, state.weighter, look.gradients)
+            s, pullback = look.outputs, look.pullback
+        else:
+            s, pullback = vjp(logits, w)
+        (gradients,) = pullback(grad(inner_loss)(s, s, theta, torch.zeros(n_pairs)))
+        descend(state.optimizer, state.model, gradients)
+
+    @property
+    def strategy(self) -> Strategy:
+        """What the configured strategy switches on."""
+        return STRATEGIES[self.config.strategy]
+
+    def _weights(self, state: State, theta: Params, s: Tensor, label: Tensor) -> Tensor:
+        """v_i of every sample, (T + 1, B)."""
+        if not self.strategy.weighted:
+            return torch.ones_like(s)
+        xi = state.weighter.describe(binary_losses(s, label), label)
+        return functional_call(state.weighter, theta, (xi,))
+
+    def init(self, ds: Dataset, seed: int, split_seed: int) -> State:
+        """Split the data, label the auxiliary tasks, initialise w and Theta."""
+        split = ds.splits(split_seed)
+        training = split.training_graph(ds.csr)
+        paths = self.config.metapaths or ds.metapaths if self.strategy.auxiliary else ()
+        auxiliary = [MetaPathTask.from_graph(training, p, target=split.target) for p in paths]
+        pairs = JointPairs(training, split, auxiliary)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = LinkModel(self.config, pairs.n_nodes, pairs.n_tasks)
+            weighter = SampleWeighter(pairs.n_tasks - 1, self.config.weighter_hidden)
+        graph_part = [model.embedding, *model.encoder.parameters()]
+        groups = [
+            {"params": graph_part, "weight_decay": self.config.weight_decay},
+            {"params": list(model.heads.parameters()), "weight_decay": 0.0},
+        ]
+        adam = torch.optim.Adam(groups, lr=self.config.lr, fused=True)
+        adam_v = torch.optim.Adam(weighter.parameters(), lr=self.config.weighter_lr, fused=True)
+        return State(pairs, split, model, adam, weighter, adam_v, torch.ones(pairs.n_tasks))
+
+    def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
+        """One pass over the primary pairs."""
+        for batch in state.pairs.epoch(self.config.batch, rng):
+            self.step(state, batch, rng)
+            yield
+        if self.strategy.weighted:
+            state.task_weights = self._task_weights(state, batch)
+
+    def evaluate(self, state: State, split: str) -> dict[str, float]:
+        """AUC, AP and F1 of a split, by the whole training graph; nothing is sampled."""
+        rows: LinkTask = LinkTask(state.split.target, getattr(state.split, split))
+        with torch.no_grad():
+            (s,) = state.model(state.pairs.adjacency, None, *state.pairs.locate(rows))
+        metrics = link_metrics(s.numpy(), rows.rows.label)
+        return {f"{split}_{name}": value for name, value in metrics.items()}
+
+    def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
+        """(n, d) embeddings of every node type."""
+        with torch.no_grad():
+            z = state.model.encode(state.pairs.adjacency).numpy()
+        return state.pairs.by_type(z)
+
+    def log(self, state: State) -> dict[str, object]:
+        """Mean weight of each task in the epoch's last batch, relative to the primary task's."""
+        if not self.strategy.weighted:
+            return {}
+        return {"task_weights": [round(w, 4) for w in state.task_weights.tolist()]}
+
+    def _task_weights(self, state: State, batch: JointBatch) -> Tensor:
+        with torch.no_grad():
+            s = state.model(state.pairs.adjacency, batch.edge_weight, batch.src, batch.dst)
+            v = self._weights(state, parameters_of(state.weighter), s, batch.label).mean(1)
+        return v / v[0]

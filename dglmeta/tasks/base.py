@@ -1,0 +1,47 @@
+"""What a task is: it draws labelled pairs, and turns logits into one loss a sample."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+__all__ = ["PairBatch", "PairTask", "binary_losses"]
+
+
+class PairBatch(NamedTuple):
+    """Labelled node pairs; ids count within the task's source and target node types."""
+
+    src: npt.NDArray[np.int64]
+    """(n,) source ids."""
+    dst: npt.NDArray[np.int64]
+    """(n,) target ids."""
+    label: npt.NDArray[np.float32]
+    """(n,) 1 for a positive pair, 0 for a negative one."""
+
+
+class PairTask(Protocol):
+    """A task about pairs of nodes, usable alone or beside others."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and plots."""
+
+    @property
+    def source_type(self) -> str:
+        """Node type of the pairs' first node."""
+
+    @property
+    def target_type(self) -> str:
+        """Node type of the pairs' second node."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> PairBatch:
+        """``n`` labelled pairs."""
+
+
+def binary_losses(logits: Tensor, label: Tensor) -> Tensor:
+    """Binary cross-entropy of every sample in nats, from logits; same shape, no reduction."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="none")

@@ -1,0 +1,278 @@
+"""What every kernel must return, in plain NumPy and Python: obviously right, as slow as it likes.
+
+The functions bear the names and take the arguments of those in ``cpu/`` and ``gpu/``, whose
+docstrings say what the arguments are. Random ones draw the same numbers, so they agree exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from dglmeta.kernels.cpu.negative import NEGATIVES
+from dglmeta.kernels.cpu.sample import NEIGHBOURS
+from dglmeta.kernels.cpu.walk import WALKS
+
+Array = npt.NDArray
+WORD = 2**64
+
+
+# Random numbers: Python integers modulo 2**64.
+
+
+def mix(bits: int) -> int:
+    """The finaliser of SplitMix64."""
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % WORD
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % WORD
+    return bits ^ bits >> 31
+
+
+def stream(seed: int, block: int, row: int) -> int:
+    """Key of the stream of (seed, block, row)."""
+    key = 0
+    for part in (seed, block, row):
+        key = mix(((key ^ part % WORD) + 0x9E3779B97F4A7C15) % WORD)
+    return key
+
+
+def random_uint64(key: int, draw: int) -> int:
+    """Output number ``draw`` of SplitMix64 started at ``key``."""
+    return mix((key + (draw + 1) * 0x9E3779B97F4A7C15) % WORD)
+
+
+def random_below(bits: int, n: int) -> int:
+    """The high word of the 128-bit product."""
+    return bits * n // WORD
+
+
+def random_unit(bits: int) -> float:
+    """The upper 53 bits as a fraction."""
+    return (bits >> 11) / 2**53
+
+
+# Sums over edges.
+
+
+def edges(indptr: Array, edge_ids: Array | None) -> tuple[Array, Array]:
+    """Row and id of the edge at each position."""
+    row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return row, np.arange(len(row)) if edge_ids is None else edge_ids
+
+
+def spmm(
+    indptr: Array, indices: Array, edge_ids: Array | None, weight: Array | None, x: Array
+) -> Array:
+    """Add every edge's message to its row."""
+    row, ids = edges(indptr, edge_ids)
+    messages = x[indices] if weight is None else weight[ids][:, :, None] * x[indices]
+    y = np.zeros((len(indptr) - 1, *x.shape[1:]), x.dtype)
+    np.add.at(y, row, messages)
+    return y
+
+
+def sddmm(indptr: Array, indices: Array, edge_ids: Array | None, x: Array, z: Array) -> Array:
+    """Multiply both ends of every edge and sum."""
+    row, ids = edges(indptr, edge_ids)
+    scores = np.empty((len(indices), x.shape[1]), x.dtype)
+    scores[ids] = (x[row] * z[indices]).sum(axis=2)
+    return scores
+
+
+def segment_sum(indptr: Array, edge_ids: Array | None, values: Array) -> Array:
+    """Add every edge's values to its row."""
+    row, ids = edges(indptr, edge_ids)
+    sums = np.zeros((len(indptr) - 1, values.shape[1]), values.dtype)
+    np.add.at(sums, row, values[ids])
+    return sums
+
+
+def segment_max(indptr: Array, edge_ids: Array | None, values: Array) -> tuple[Array, Array]:
+    """Row by row ``argmax``."""
+    _, ids = edges(indptr, edge_ids)
+    shape = (len(indptr) - 1, values.shape[1])
+    largest, arg = np.zeros(shape, values.dtype), np.full(shape, -1)
+    for i in np.flatnonzero(np.diff(indptr)):
+        mine = ids[indptr[i] : indptr[i + 1]]
+        arg[i] = mine[values[mine].argmax(axis=0)]
+        largest[i] = np.take_along_axis(values, arg[i][None], axis=0)[0]
+    return largest, arg
+
+
+def edge_softmax(indptr: Array, edge_ids: Array | None, scores: Array) -> Array:
+    """Row by row softmax."""
+    _, ids = edges(indptr, edge_ids)
+    alpha = np.empty_like(scores)
+    for i in np.flatnonzero(np.diff(indptr)):
+        mine = ids[indptr[i] : indptr[i + 1]]
+        powers = np.exp(scores[mine] - scores[mine].max(axis=0))
+        alpha[mine] = powers / powers.sum(axis=0)
+    return alpha
+
+
+def expand(indptr: Array, edge_ids: Array | None, x: Array) -> Array:
+    """Repeat every row for its edges."""
+    row, ids = edges(indptr, edge_ids)
+    copies = np.empty((len(row), x.shape[1]), x.dtype)
+    copies[ids] = x[row]
+    return copies
+
+
+# Products of sparse matrices.
+
+
+def dense(indptr: Array, indices: Array, values: Array | None, n_cols: int) -> Array:
+    """The matrix in full; parallel edges add up."""
+    row, _ = edges(indptr, None)
+    dtype = np.int64 if values is None else values.dtype
+    matrix = np.zeros((len(indptr) - 1, n_cols), dtype)
+    np.add.at(matrix, (row, indices), 1 if values is None else values)
+    return matrix
+
+
+def multiply_reach(
+    a_indptr: Array, a_indices: Array, b_indptr: Array, b_indices: Array, n_cols: int
+) -> tuple[Array, Array]:
+    """Where the product of the numbers of edges is positive."""
+    a = dense(a_indptr, a_indices, None, len(b_indptr) - 1)
+    reached = a @ dense(b_indptr, b_indices, None, n_cols) > 0
+    return np.append(0, reached.sum(axis=1).cumsum()), np.nonzero(reached)[1]
+
+
+def multiply_values(
+    a_indptr: Array,
+    a_indices: Array,
+    a_values: Array | None,
+    b_indptr: Array,
+    b_indices: Array,
+    b_values: Array | None,
+    n_cols: int,
+) -> tuple[Array, Array, Array]:
+    """The dense product, read where there is a path."""
+    indptr, indices = multiply_reach(a_indptr, a_indices, b_indptr, b_indices, n_cols)
+    a = dense(a_indptr, a_indices, a_values, len(b_indptr) - 1)
+    product = a @ dense(b_indptr, b_indices, b_values, n_cols)
+    return indptr, indices, product[edges(indptr, None)[0], indices]
+
+
+def count_flops(a_indptr: Array, a_indices: Array, b_indptr: Array) -> Array:
+    """Degrees in B of the columns of A, summed by row."""
+    degrees = np.diff(b_indptr)[a_indices]
+    return np.array([d.sum() for d in np.split(degrees, a_indptr[1:-1])], np.int64)[
+        : len(a_indptr) - 1
+    ]
+
+
+def sort_rows(
+    indptr: Array, indices: Array, values: Array | None = None
+) -> tuple[Array, Array | None]:
+    """Sort by row, then by column."""
+    order = np.lexsort((indices, edges(indptr, None)[0]))
+    return indices[order], None if values is None else values[order]
+
+
+# Membership, samples and walks.
+
+
+def columns_of(indptr: Array, indices: Array, row: int) -> list[int]:
+    """One row's columns as Python integers."""
+    return indices[indptr[row] : indptr[row + 1]].tolist()
+
+
+def contains(indptr: Array, indices: Array, rows: Array, cols: Array) -> Array:
+    """Look for each column in its row."""
+    return np.array(
+        [c in columns_of(indptr, indices, r) for r, c in zip(rows, cols, strict=True)], bool
+    )
+
+
+def sample_negatives(
+    indptr: Array,
+    indices: Array,
+    rows: Array,
+    n_cols: int,
+    seed: int,
+    *,
+    forbid_diagonal: bool = False,
+) -> Array:
+    """List what is free in each row and take one."""
+    out = []
+    for position, row in enumerate(rows.tolist()):
+        taken = {*columns_of(indptr, indices, row), *([row] if forbid_diagonal else [])}
+        free = [c for c in range(n_cols) if c not in taken]
+        bits = random_uint64(stream(seed, NEGATIVES, position), 0)
+        out.append(free[random_below(bits, len(free))] if free else -1)
+    return np.array(out, np.int64)
+
+
+def sample_neighbors(
+    indptr: Array,
+    indices: Array,
+    edge_ids: Array | None,
+    seeds: Array,
+    fanout: int,
+    seed: int,
+    hop: int,
+) -> tuple[Array, Array, Array]:
+    """Floyd's algorithm with a Python set."""
+    positions: list[int] = []
+    out_indptr = [0]
+    for node in seeds.tolist():
+        first, degree = int(indptr[node]), int(indptr[node + 1] - indptr[node])
+        n_taken = degree if fanout < 0 else min(fanout, degree)
+        key = stream(seed, NEIGHBOURS + hop, node)
+        chosen: set[int] = set()
+        for draw, last in enumerate(range(degree - n_taken, degree)):
+            offset = random_below(random_uint64(key, draw), last + 1)
+            chosen.add(last if offset in chosen else offset)
+        positions += [first + offset for offset in sorted(chosen)]
+        out_indptr.append(len(positions))
+    at = np.array(positions, np.int64)
+    return np.array(out_indptr), indices[at], at if edge_ids is None else edge_ids[at]
+
+
+def relabel(nodes_first: Array, others: Array) -> tuple[Array, Array]:
+    """A dictionary from node id to its place."""
+    place: dict[int, int] = {}
+    for node in [*nodes_first.tolist(), *others.tolist()]:
+        place.setdefault(node, len(place))
+    return np.array(list(place), np.int64), np.array([place[v] for v in others.tolist()], np.int64)
+
+
+def random_walks(steps: list[tuple[Array, Array]], starts: Array, seed: int) -> Array:
+    """One walk after the other."""
+    return np.array(
+        [list(_walk(steps, node, stream(seed, WALKS, n))) for n, node in enumerate(starts.tolist())]
+    ).reshape(len(starts), len(steps) + 1)
+
+
+def _walk(steps: list[tuple[Array, Array]], node: int, key: int) -> Iterator[int]:
+    yield node
+    for draw, (indptr, indices) in enumerate(steps):
+        onward = columns_of(indptr, indices, node) if node >= 0 else []
+        node = onward[random_below(random_uint64(key, draw), len(onward))] if onward else -1
+        yield node
+
+
+# Hubs.
+
+
+def top_hubs(degrees: Array, n_hubs: int) -> Array:
+    """Sort by falling degree, then by id."""
+    order = sorted(range(len(degrees)), key=lambda node: (-degrees[node], node))
+    return np.array(order[:n_hubs], np.int64)
+
+
+def hub_edges(
+    indptr: Array, indices: Array, hubs: Array, nodes: Array, n_total: int
+) -> tuple[Array, Array]:
+    """Try every pair of a hub and another node."""
+    found = set()
+    for hub in hubs.tolist():
+        for node in {*nodes.tolist(), *hubs.tolist()} - {hub}:
+            there = hub in columns_of(indptr, indices, node)
+            if there or node in columns_of(indptr, indices, hub):
+                found |= {(hub, node), (node, hub)}
+    pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]

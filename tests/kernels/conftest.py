@@ -1,0 +1,85 @@
+"""Random sparse structures and a fixed number of threads, for the tests of the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from dglmeta.kernels.cpu import pool
+
+
+class Structure(NamedTuple):
+    indptr: np.ndarray
+    indices: np.ndarray
+    edge_ids: np.ndarray | None
+    n_cols: int
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_edges(self) -> int:
+        return len(self.indices)
+
+
+def compress(edges: list[tuple[int, int]], n_rows: int, n_cols: int, dtype: type) -> Structure:
+    """Rows and columns sorted, ids the positions."""
+    row, col = np.array(sorted(edges), np.int64).reshape(-1, 2).T
+    indptr = np.append(0, np.bincount(row, minlength=n_rows).cumsum())
+    return Structure(indptr, col.astype(dtype), None, n_cols)
+
+
+@pytest.fixture(scope="session")
+def structures() -> Callable[..., st.SearchStrategy[Structure]]:
+    """Strategy of small structures: empty rows, parallel edges, self loops, both dtypes."""
+
+    @st.composite
+    def strategy(
+        draw: st.DrawFn,
+        *,
+        n_rows: int | None = None,
+        n_cols: int | None = None,
+        ids: bool = True,
+        dtype: type | None = None,
+    ) -> Structure:
+        rows = draw(st.integers(0, 6)) if n_rows is None else n_rows
+        cols = draw(st.integers(0, 6)) if n_cols is None else n_cols
+        pair = st.tuples(st.integers(0, max(rows - 1, 0)), st.integers(0, max(cols - 1, 0)))
+        edges = draw(st.lists(pair, max_size=20)) if rows and cols else []
+        index = dtype or draw(st.sampled_from([np.int32, np.int64]))
+        plain = compress(edges, rows, cols, index)
+        if not ids or draw(st.booleans()):
+            return plain
+        return plain._replace(edge_ids=np.array(draw(st.permutations(range(len(edges)))), np.int64))
+
+    return strategy
+
+
+@pytest.fixture(scope="session")
+def large() -> Structure:
+    """Work for several threads: one heavy row, some empty ones, parallel edges."""
+    rng = np.random.default_rng(0)
+    row = np.append(rng.integers(0, 3000, 60_000), np.full(20_000, 7))
+    pairs = np.stack([row, (2000 * rng.random(80_000) ** 2).astype(np.int64)], axis=1)
+    plain = compress([(r, c) for r, c in pairs.tolist() if r % 10], 3000, 2000, np.int32)
+    return plain._replace(edge_ids=rng.permutation(plain.n_edges))
+
+
+@pytest.fixture
+def in_threads() -> Iterator[Callable[[int, Callable[[], object]], object]]:
+    """``in_threads(n, f)``: what ``f()`` returns with n threads, in blocks whatever its size."""
+    serial_below = pool.SERIAL_BELOW_NS
+
+    def call(n_threads: int, compute: Callable[[], object]) -> object:
+        pool.set_num_threads(n_threads)
+        pool.SERIAL_BELOW_NS = 0
+        return compute()
+
+    yield call
+    pool.set_num_threads(None)
+    pool.SERIAL_BELOW_NS = serial_below

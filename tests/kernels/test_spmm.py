@@ -1,0 +1,54 @@
+"""Sparse times dense equals its oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dglmeta.kernels import reference
+from dglmeta.kernels.cpu.spmm import spmm
+
+
+@given(
+    data=st.data(),
+    heads=st.integers(1, 3),
+    d=st.integers(0, 5),
+    weights=st.sampled_from(["none", "shared", "each"]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_spmm_equals_the_oracle(structures, data, heads, d, weights, dtype):
+    g = data.draw(structures())
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    x = rng.normal(size=(g.n_cols, heads, d)).astype(dtype)
+    columns = {"none": 0, "shared": 1, "each": heads}[weights]
+    weight = rng.normal(size=(g.n_edges, columns)).astype(dtype) if columns else None
+    y = spmm(*g[:3], weight, x)
+    expected = reference.spmm(*g[:3], weight, x)
+    assert y.dtype == dtype
+    assert y.shape == (g.n_rows, heads, d)
+    np.testing.assert_allclose(y, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-5)
+
+
+def test_one_node_with_self_loops_sums_itself():
+    y = spmm(np.array([0, 2]), np.array([0, 0], np.int32), None, None, np.array([[[3.0]]]))
+    assert y.tolist() == [[[6.0]]]
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_spmm_gives_the_same_bits_in_any_number_of_threads(large, in_threads, heads):
+    rng = np.random.default_rng(0)
+    x = rng.random((large.n_cols, heads, 8)).astype(np.float32)
+    weight = rng.random((large.n_edges, heads)).astype(np.float32)
+    one, two = (in_threads(n, lambda: spmm(*large[:3], weight, x)) for n in (1, 2))
+    assert np.array_equal(one, two)
+    np.testing.assert_allclose(one, reference.spmm(*large[:3], weight, x), rtol=1e-3)
+
+
+def test_arrays_that_may_not_be_written_are_welcome():
+    arrays = [np.array([0, 1, 3]), np.array([1, 0, 1], np.int32), np.ones((2, 1, 2))]
+    for array in arrays:
+        array.flags.writeable = False
+    indptr, indices, x = arrays
+    assert spmm(indptr, indices, None, None, x)[:, 0].tolist() == [[1, 1], [2, 2]]
