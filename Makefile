@@ -5,9 +5,12 @@
 # make clean  remove what was built; the environment stays (rm -rf .venv removes it)
 #
 # Another interpreter: make demo PYTHON=/path/to/python. Another environment: VENV=/path.
+# Where pip finds only the CUDA build of torch, gigabytes large: make demo TORCH_FLAGS="--index-url
+# ADDRESS" with the address of an index of CPU builds.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+TORCH_FLAGS ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 REQUIREMENTS = setup.py pyproject.toml constraints.txt
@@ -47,11 +50,12 @@ clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find dglmeta kernels bench tests examples -name __pycache__ -prune -exec rm -rf {} +
 
-# torch goes first and alone: asked for together with others, pip may settle on a build that brings
-# gigabytes of CUDA along.
+# torch goes first and alone, at its exact version: so pip takes the small CPU build wherever one is
+# offered, and nothing that follows replaces it.
 $(VENV)/.installed: $(REQUIREMENTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) torch setuptools
+	$(PIP) $(TORCH_FLAGS) torch
+	$(PIP) setuptools
 	$(PIP) --no-build-isolation --editable .
 	touch $@
 

@@ -140,7 +140,6 @@ def random_array(seed: int, block: int, rows: npt.NDArray, draw: int = 0) -> npt
 
     Examples
     --------
-    >>> import numpy as np
     >>> both = random_array(7, 0, np.array([3, 4]))
     >>> bool(both[1] == random_array(7, 0, np.array([4]))[0])
     True

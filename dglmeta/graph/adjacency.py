@@ -120,6 +120,15 @@ class Adjacency:
         flipped.__dict__["T"] = self
         return flipped
 
+    @cached_property
+    def with_loops(self) -> Adjacency:
+        """A square adjacency with one self loop a node, numbered after the edges; cached."""
+        src, dst = self.coo()
+        nodes = np.arange(self.n_src)
+        return Adjacency.from_coo(
+            np.concatenate([src, nodes]), np.concatenate([dst, nodes]), self.shape
+        )
+
     def coo(self) -> tuple[Array, Array]:
         """Source and destination of every edge, each (n_edges,), in the order of edge ids."""
         source = self._sources()

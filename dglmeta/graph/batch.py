@@ -86,7 +86,8 @@ class GraphBatch:
         """(n_nodes,) int64: which graph each node of a type belongs to."""
         if node_type not in self.node_ptr:
             raise SchemaError(
-                f"GraphBatch: unknown node type {node_type!r}. There are: {list(self.node_ptr)}."
+                f"GraphBatch: expected a node type of {list(self.node_ptr)}, got {node_type!r}. "
+                f"Give one of them."
             )
         return np.repeat(np.arange(len(self)), np.diff(self.node_ptr[node_type]))
 

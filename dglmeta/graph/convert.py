@@ -1,7 +1,4 @@
-"""Graphs of DGL, PyG and SciPy to :class:`HeteroCSR` and back; each library is imported late.
-
-Edge e of the one graph is edge e of the other, and row i of a feature stays row i.
-"""
+"""DGL graphs and SciPy matrices to :class:`HeteroCSR` and back; tensors to arrays and back."""
 
 from __future__ import annotations
 
@@ -23,20 +20,18 @@ if TYPE_CHECKING:
 __all__ = [
     "as_csr",
     "from_dgl",
-    "from_pyg",
     "from_scipy",
+    "to_array",
+    "to_arrays",
     "to_dgl",
-    "to_pyg",
     "to_scipy",
+    "to_tensor",
+    "to_tensors",
 ]
 
-# PyG gives the one node type and the one edge type of a Data no names; these are ours.
-NODE = "node"
-EDGE: EdgeType = ("node", "edge", "node")
-
-# DGL never changes a graph index: adding or removing replaces it. So what was read from an index
-# stays true for as long as the index lives, and a graph that was changed is read again.
-_structures: WeakKeyDictionary[Any, HeteroCSR] = WeakKeyDictionary()
+# The structure read from each living DGLGraph, and the graph index it was read from. DGL never
+# changes an index: adding or removing nodes or edges gives the graph another one.
+_structures: WeakKeyDictionary[Any, tuple[Any, HeteroCSR]] = WeakKeyDictionary()
 
 
 def as_csr(graph: Any) -> HeteroCSR:
@@ -57,10 +52,11 @@ def as_csr(graph: Any) -> HeteroCSR:
     if isinstance(graph, HeteroCSR):
         return graph
     _require_dgl("as_csr", graph)
-    found = _structures.get(graph._graph)
-    if found is None:
-        found = _structures[graph._graph] = _dgl_structure(graph)
-    return found
+    index, hg = _structures.get(graph, (None, None))
+    if hg is None or index is not graph._graph:
+        hg = _dgl_structure(graph)
+        _structures[graph] = graph._graph, hg
+    return hg
 
 
 def from_dgl(graph: Any) -> HeteroCSR:
@@ -79,8 +75,8 @@ def from_dgl(graph: Any) -> HeteroCSR:
     """
     _require_dgl("from_dgl", graph)
     plain = _dgl_structure(graph)
-    node_data = {t: _arrays(graph.nodes[t].data) for t in graph.ntypes}
-    edge_data = {e: _arrays(graph.edges[e].data) for e in graph.canonical_etypes}
+    node_data = {t: to_arrays(graph.nodes[t].data) for t in graph.ntypes}
+    edge_data = {e: to_arrays(graph.edges[e].data) for e in graph.canonical_etypes}
     return HeteroCSR(plain.schema, plain.n_nodes, plain.adjacencies, node_data, edge_data)
 
 
@@ -109,67 +105,15 @@ def to_dgl(hg: HeteroCSR, *, index_dtype: npt.DTypeLike = np.int64) -> Any:
     from dglmeta._dgl import load_dgl
 
     edges = {
-        triple: tuple(_tensor(ends.astype(index_dtype)) for ends in adj.coo())
+        triple: tuple(to_tensor(ends.astype(index_dtype)) for ends in adj.coo())
         for triple, adj in hg.adjacencies.items()
     }
     graph = load_dgl().heterograph(edges, num_nodes_dict=dict(hg.n_nodes))
     for node_type, features in hg.node_data.items():
-        graph.nodes[node_type].data.update(_tensors(features))
+        graph.nodes[node_type].data.update(to_tensors(features))
     for triple, features in hg.edge_data.items():
-        graph.edges[triple].data.update(_tensors(features))
+        graph.edges[triple].data.update(to_tensors(features))
     return graph
-
-
-def from_pyg(data: Any) -> HeteroCSR:
-    """Convert a PyG HeteroData, or a Data, whose types become ``node`` and ``edge``.
-
-    Tensors and arrays with one row per node or edge become features; anything else (scalars,
-    lists, graph labels) stays behind.
-
-    Parameters
-    ----------
-    data : torch_geometric.data.HeteroData or Data
-        Edges as ``edge_index`` of shape (2, n_edges).
-
-    Raises
-    ------
-    DataError
-        If an edge type has no ``edge_index``, or a node id is out of range.
-    """
-    if hasattr(data, "node_types"):
-        node_stores = {t: data[t] for t in data.node_types}
-        edge_stores = {tuple(e): data[e] for e in data.edge_types}
-    else:
-        node_stores, edge_stores = {NODE: data}, {EDGE: data}
-    return HeteroCSR.from_edges(
-        {triple: _edge_index(triple, store) for triple, store in edge_stores.items()},
-        {t: store.num_nodes for t, store in node_stores.items()},
-        {t: _rows(store, store.is_node_attr) for t, store in node_stores.items()},
-        {e: _rows(store, store.is_edge_attr) for e, store in edge_stores.items()},
-    )
-
-
-def to_pyg(hg: HeteroCSR) -> Any:
-    """The graph as a PyG HeteroData; as a Data if its only types are ``node`` and ``edge``.
-
-    Text features are handed over as NumPy arrays. In a Data, where nodes and edges share one set
-    of names, an edge feature ``w`` becomes ``edge_w`` (and ``edge_w`` stays as it is).
-    """
-    import torch
-    from torch_geometric.data import Data, HeteroData
-
-    plain = list(hg.n_nodes) == [NODE] and list(hg.adjacencies) == [EDGE]
-    data = Data() if plain else HeteroData()
-    for node_type, n in hg.n_nodes.items():
-        store = data if plain else data[node_type]
-        store.num_nodes = n
-        store.update(_tensors(hg.node_data.get(node_type, {}), text=True))
-    for triple, adj in hg.adjacencies.items():
-        store = data if plain else data[triple]
-        store.edge_index = torch.from_numpy(np.stack(adj.coo()).astype(np.int64))
-        features = _tensors(hg.edge_data.get(triple, {}), text=True)
-        store.update({_edge_name(k) if plain else k: x for k, x in features.items()})
-    return data
 
 
 def from_scipy(
@@ -266,32 +210,19 @@ def _dgl_structure(graph: Any) -> HeteroCSR:
     return HeteroCSR.from_edges(edges, {t: graph.num_nodes(t) for t in graph.ntypes})
 
 
-def _edge_index(triple: EdgeType, store: Any) -> tuple[Array, Array]:
-    if store.get("edge_index") is None:
-        raise DataError(
-            f"from_pyg: expected an edge_index for {triple}, got {list(store.keys())}. "
-            f"Convert adj_t back with torch_geometric.utils.to_edge_index."
-        )
-    src, dst = _array("edge_index", store.edge_index)
-    return src, dst
+def to_arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    """:func:`to_array` of every one."""
+    return {name: to_array(name, tensor) for name, tensor in tensors.items()}
 
 
-def _rows(store: Any, is_ours: Any) -> dict[str, Array]:
-    """The features of a PyG store that have one row per node, or per edge."""
-    named = {k: store[k] for k in store.keys() if k not in ("edge_index", "num_nodes")}  # noqa: SIM118
-    return _arrays({k: x for k, x in named.items() if hasattr(x, "shape") and is_ours(k)})
+def to_array(name: str, tensor: Any) -> Array:
+    """A tensor's values, sharing its memory when it lies on the CPU; an array as it is.
 
-
-def _edge_name(name: str) -> str:
-    return name if name.startswith("edge_") else f"edge_{name}"
-
-
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: _array(name, tensor) for name, tensor in tensors.items()}
-
-
-def _array(name: str, tensor: Any) -> Array:
-    """A tensor's values, sharing its memory when it lies on the CPU."""
+    Raises
+    ------
+    DataError
+        If NumPy has no such dtype, naming ``name``.
+    """
     if isinstance(tensor, np.ndarray):
         return tensor
     try:
@@ -304,14 +235,15 @@ def _array(name: str, tensor: Any) -> Array:
     return array
 
 
-def _tensors(features: Mapping[str, Array], *, text: bool = False) -> dict[str, Any]:
+def to_tensors(features: Mapping[str, Array], *, text: bool = False) -> dict[str, Any]:
     """Features as tensors; text is kept as it is or left out."""
     held = {k: x for k, x in features.items() if text or x.dtype.kind in "biufc"}
-    return {k: _tensor(x) if x.dtype.kind in "biufc" else x for k, x in held.items()}
+    return {k: to_tensor(x) if x.dtype.kind in "biufc" else x for k, x in held.items()}
 
 
-def _tensor(array: Array) -> Any:
+def to_tensor(array: Array) -> Any:
+    """An array's values, sharing its memory where torch allows it."""
     import torch
 
-    # Torch refuses negative strides and warns of memory it must not write to.
+    # Torch refuses negative strides and warns of memory it must not write to: those are copied.
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -171,7 +171,9 @@ def _stack(what: str, values: list[Any]) -> Array:
         array = np.asarray(values)
     except ValueError:  # rows of different lengths
         array = np.zeros(0, object)
-    mixed = array.ndim == 1 and array.dtype.kind == "U" and not all(isinstance(v, str) for v in values)
+    mixed = (
+        array.ndim == 1 and array.dtype.kind == "U" and not all(isinstance(v, str) for v in values)
+    )
     if mixed or array.dtype.kind not in "biufcmMU":
         kinds = sorted({type(v).__name__ for v in values})
         raise DataError(

@@ -112,8 +112,8 @@ def _node_table(node_type: str, table: pd.DataFrame | int) -> tuple[pd.Index, di
     if len(repeated):
         row = repeated[0]
         raise DataError(
-            f"from_pandas: expected distinct ids in {where}, got {index[row]!r} again in row "
-            f"{row}. Keep one row per id."
+            f"from_pandas: expected distinct ids in {where}, got {columns['id'][row].item()!r} "
+            f"again in row {row}. Keep one row per id."
         )
     return index, _gather_vectors(columns)
 
@@ -157,30 +157,34 @@ def _column(where: str, series: pd.Series) -> Array:
 
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = pd.Series(np.asarray(series))
+    absent = series.isna().to_numpy()
     if pd.api.types.is_numeric_dtype(series.dtype):
-        if series.isna().any():
-            with_nan = np.result_type(_numpy_dtype(series), np.float16)
-            return np.asarray(series.to_numpy(dtype=with_nan, na_value=np.nan))
-        return np.array(series, dtype=_numpy_dtype(series))
+        dtype = _numpy_dtype(series)
+        if absent.any():
+            dtype = np.result_type(dtype, np.float16)
+            return np.array(series.to_numpy(dtype=dtype, na_value=np.nan))
+        return np.array(series, dtype=dtype)
     if series.dtype.kind in "mM" and isinstance(series.dtype, np.dtype):
         return np.array(series)
-    if pd.api.types.infer_dtype(series, skipna=False) in ("string", "empty"):
-        return np.array(series, dtype=str)
-    row, value = next((i, v) for i, v in enumerate(series) if not isinstance(v, str))
+    values = series.to_numpy(dtype=object)
+    if not absent.any() and pd.api.types.infer_dtype(values) in ("string", "empty"):
+        return np.array(values, dtype=str)
+    bad = (row for row, v in enumerate(values) if absent[row] or not isinstance(v, str))
+    row = next(bad)
     raise DataError(
-        f"from_pandas: expected numbers or text in {where}, got {value!r} among {series.dtype} "
-        f"in row {row}. Fill, convert or drop the column."
+        f"from_pandas: expected numbers or text in {where}, got {values[row]!r} in row {row}. "
+        f"Fill, convert or drop the column."
     )
 
 
 def _numpy_dtype(series: pd.Series) -> np.dtype[Any]:
-    """The NumPy dtype of a numeric column, which may be one of pandas' nullable ones."""
+    """The NumPy dtype of a numeric column, also of one of pandas' nullable dtypes."""
     dtype: np.dtype[Any] = np.dtype(getattr(series.dtype, "numpy_dtype", series.dtype))
     return dtype
 
 
 def _gather_vectors(columns: dict[str, Array]) -> dict[str, Array]:
-    """Columns ``x[0]`` to ``x[d - 1]`` of one dtype as one (n, d) array ``x``."""
+    """Columns ``x[0]`` to ``x[d - 1]`` of one dtype, or of text, as one (n, d) array ``x``."""
     parts: dict[str, dict[int, str]] = {}
     for column in columns:
         if match := VECTOR_COLUMN.fullmatch(column):
@@ -189,7 +193,7 @@ def _gather_vectors(columns: dict[str, Array]) -> dict[str, Array]:
     for name, numbered in parts.items():
         complete = sorted(numbered) == list(range(len(numbered))) and name not in columns
         arrays = [columns[numbered[k]] for k in sorted(numbered)]
-        if complete and len({x.dtype for x in arrays}) == 1:
+        if complete and len({"text" if x.dtype.kind == "U" else x.dtype for x in arrays}) == 1:
             gathered = {k: x for k, x in gathered.items() if k not in numbered.values()}
             gathered[name] = np.stack(arrays, axis=1)
     return gathered

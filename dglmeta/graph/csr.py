@@ -299,14 +299,14 @@ class HeteroCSR:
 
     @classmethod
     def from_pyg(cls, data: Any) -> HeteroCSR:
-        """Convert a PyG HeteroData or Data: :func:`dglmeta.graph.convert.from_pyg`."""
-        from dglmeta.graph.convert import from_pyg
+        """Convert a PyG HeteroData or Data: :func:`dglmeta.graph.convert_pyg.from_pyg`."""
+        from dglmeta.graph.convert_pyg import from_pyg
 
         return from_pyg(data)
 
     def to_pyg(self) -> Any:
-        """The graph as a PyG HeteroData or Data: :func:`dglmeta.graph.convert.to_pyg`."""
-        from dglmeta.graph.convert import to_pyg
+        """The graph as a PyG HeteroData or Data: :func:`dglmeta.graph.convert_pyg.to_pyg`."""
+        from dglmeta.graph.convert_pyg import to_pyg
 
         return to_pyg(self)
 

@@ -7,6 +7,7 @@ from dglmeta.meta.functional import (
     detach,
     parameters_of,
     sgd_step,
+    value_and_pullback,
 )
 from dglmeta.meta.hypergradient import (
     Hypergradient,
@@ -29,5 +30,6 @@ __all__ = [
     "outer_gradient",
     "parameters_of",
     "sgd_step",
+    "value_and_pullback",
     "weight_hypergradient",
 ]

@@ -7,10 +7,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from dglmeta.errors import ConfigError
 
-__all__ = ["Params", "as_function", "descend", "detach", "parameters_of", "sgd_step"]
+__all__ = [
+    "Params",
+    "as_function",
+    "descend",
+    "detach",
+    "gradient",
+    "leaves",
+    "parameters_of",
+    "pushforward",
+    "sgd_step",
+    "value_and_pullback",
+]
 
 Params = dict[str, Tensor]
 """Parameters by name, as ``nn.Module.named_parameters`` names them."""
@@ -50,6 +62,69 @@ def descend(
 def detach(params: Mapping[str, Tensor]) -> Params:
     """The same values outside any autograd graph, sharing memory."""
     return {name: p.detach() for name, p in params.items()}
+
+
+def leaves(params: Mapping[str, Tensor]) -> Params:
+    """The same values as new leaves of an autograd graph, sharing memory."""
+    return {name: p.detach().requires_grad_() for name, p in params.items()}
+
+
+def gradient(
+    output: Tensor,
+    params: Mapping[str, Tensor],
+    cotangent: Tensor | None = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+) -> Params:
+    """(d output / d params)^T cotangent, by name; zeros where a parameter has no part in it.
+
+    Parameters
+    ----------
+    output : tensor
+        Computed from ``params``; () when ``cotangent`` is absent.
+    params : dict of name to tensor
+        Leaves of the graph, as :func:`leaves` makes them.
+    cotangent : tensor, optional
+        Of the shape of ``output``.
+    create_graph, retain_graph : bool
+        As in ``torch.autograd.grad``.
+    """
+    gradients = torch.autograd.grad(
+        output,
+        list(params.values()),
+        cotangent,
+        create_graph=create_graph,
+        retain_graph=retain_graph,
+        materialize_grads=True,
+    )
+    return dict(zip(params, gradients, strict=True))
+
+
+def value_and_pullback(
+    f: Callable[[Params], Tensor], params: Mapping[str, Tensor]
+) -> tuple[Tensor, Callable[[Tensor], Params]]:
+    """f(params) as a constant, and the map from its cotangents to gradients in the parameters.
+
+    The forward pass is kept as long as the map is, and serves any number of cotangents.
+    """
+    w = leaves(params)
+    value = f(w)
+    return value.detach(), lambda cotangent: gradient(value, w, cotangent, retain_graph=True)
+
+
+def pushforward(
+    f: Callable[[Params], Tensor], params: Mapping[str, Tensor], direction: Mapping[str, Tensor]
+) -> Tensor:
+    """The directional derivative (df / d params) direction, by one forward-mode pass.
+
+    Uses dual numbers directly: inside ``torch.func.jvp`` each custom function costs ten times as
+    much to call (0.6 ms against 0.05 ms measured for a small ``ops.spmm``).
+    """
+    with torch.no_grad(), forward_ad.dual_level():
+        duals = {k: forward_ad.make_dual(p.detach(), direction[k]) for k, p in params.items()}
+        primal, tangent = forward_ad.unpack_dual(f(duals))
+        return torch.zeros_like(primal) if tangent is None else tangent
 
 
 def sgd_step(

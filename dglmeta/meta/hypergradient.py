@@ -1,55 +1,69 @@
 r"""Exact gradients through one look-ahead step, by one forward-mode derivative.
 
-The inner loss L(o(w), theta) sees the weights w only through the per-sample outputs o(w), and
-theta (for instance a network that weighs samples) only through cheap functions of them. With the
-look-ahead w' = w - lr dL/dw and v the gradient of the meta loss at w',
+The inner loss L(o, c) sees the weights w only through per-sample outputs o(w), and theta (say, a
+network that weighs samples) only through per-sample coefficients c(theta). With the look-ahead
+w' = w - lr dL/dw and v the gradient of the meta loss at w',
 
-    d meta_loss(w') / d theta = -lr  d/d theta [ dL/do (o, theta) . do ],   do = (do/dw) v.
+    d meta_loss(w') / dc = -lr  d/dc [ dL/do (o, c) . do ],        do = (do/dw) v,
 
-The bracket is the directional derivative of L along v, so one JVP of the outputs replaces the
-backward pass through a backward pass.
+and an ordinary backward pass takes it from c to theta. The bracket is the directional derivative
+of L along v, so one forward-mode derivative of the outputs replaces the backward pass through a
+backward pass.
 
-Source: derived in the notes to SELAR (arXiv 2007.08294, Algorithm 1, lines 5-9); the identity is
-the mixed second derivative read in forward-over-reverse order (Pearlmutter 1994).
+Source: derived from SELAR's Algorithm 1 (arXiv 2007.08294); reading a mixed second derivative in
+forward-over-reverse order is Pearlmutter's (Neural Computation 6, 1994).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad, grad_and_value, jvp, vjp, vmap
 
 from dglmeta.errors import ConfigError
-from dglmeta.meta.functional import Params, as_function, detach, parameters_of, sgd_step
+from dglmeta.meta.functional import (
+    Params,
+    as_function,
+    gradient,
+    leaves,
+    parameters_of,
+    pushforward,
+    sgd_step,
+    value_and_pullback,
+)
 
 __all__ = ["Hypergradient", "WeightHypergradient", "hypergradient", "weight_hypergradient"]
 
-MODES = ("jvp", "double_backward")
+# In the order of hypergradient's arguments.
+Outputs = Callable[[Params], Tensor]
+Coefficients = Callable[[Tensor, Params], Tensor]
+InnerLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+MetaLoss = Callable[[Params, Tensor], Tensor]
 
 
 class Hypergradient(NamedTuple):
     """Result of :func:`hypergradient`."""
 
     gradients: Params
-    """d mean-over-folds meta loss / d theta, by name."""
+    """d (mean meta loss over folds) / d theta, by name."""
     meta_loss: Tensor
     """(C,) meta loss at each fold's look-ahead."""
     outputs: Tensor
-    """Per-sample outputs at w, detached."""
-    pullback: Callable[[Tensor], tuple[Params]]
-    """Cotangent of the outputs -> (gradient in w,); reuses the forward pass at w."""
+    """Per-sample outputs at w, as constants."""
+    pullback: Callable[[Tensor], Params]
+    """Cotangent of the outputs -> gradient in w, from the forward pass already done at w."""
 
 
 def hypergradient(
-    outputs: Callable[[Params], Tensor],
-    inner_loss: Callable[[Tensor, Tensor, Params, Any], Tensor],
-    meta_loss: Callable[[Params, Any], Tensor],
+    outputs: Outputs,
+    coefficients: Coefficients,
+    inner_loss: InnerLoss,
+    meta_loss: MetaLoss,
     params: Mapping[str, Tensor],
     theta: Mapping[str, Tensor],
-    folds: Any,
+    folds: Tensor,
     *,
     lr: float,
     mode: str = "jvp",
@@ -59,23 +73,25 @@ def hypergradient(
     Parameters
     ----------
     outputs : callable
-        ``outputs(params)``: every per-sample quantity (logits, losses) the inner loss needs, one
-        tensor; the only place where the model runs.
+        ``outputs(params)``: every per-sample quantity (logits, losses) that the inner loss needs,
+        in one tensor. The only place where the model runs on all samples.
+    coefficients : callable
+        ``coefficients(at, theta)``: per-sample weights or mixing factors, in one tensor. ``at``
+        holds the values of the outputs, as constants.
     inner_loss : callable
-        ``inner_loss(o, at, theta, fold)``, a () tensor. ``at`` holds the same values as ``o`` as
-        constants, for whatever describes a sample without being differentiated in w.
+        ``inner_loss(o, c, fold)``, a () tensor; cheap functions of outputs and coefficients.
     meta_loss : callable
         ``meta_loss(params, fold)``, a () tensor.
     params, theta : dict of name to tensor
-        Model weights w and what is being learned about the loss. Neither is written.
-    folds : tensor or pytree of tensors
-        Leading axis C: one slice is handed to ``inner_loss`` and ``meta_loss`` per fold; all folds
-        share the forward pass at w. The result is the mean over folds.
+        The model's weights w, and what is being learned about the loss. Neither is written.
+    folds : (C, ...) tensor
+        One slice is handed to ``inner_loss`` and ``meta_loss`` a fold; the result is the mean over
+        folds. All folds share the forward pass at w.
     lr : float
-        Step size of the plain-SGD look-ahead, > 0. (An Adam step from zero state would nearly
-        kill the hypergradient.)
+        Step size of the look-ahead, > 0: plain gradient descent, for one Adam step from zero
+        state nearly kills the hypergradient.
     mode : {"jvp", "double_backward"}
-        The second differentiates through the look-ahead step itself: slower, and the check.
+        The second differentiates through the look-ahead itself: slower, and the check.
 
     Raises
     ------
@@ -84,58 +100,58 @@ def hypergradient(
 
     Notes
     -----
-    One forward and C backward passes at w, C forward and backward passes at the look-aheads, C
-    JVPs at w; each C is one batched call. No graph of a graph is ever held.
+    One forward pass at w; then for each fold a backward pass at w, a forward and a backward pass
+    at its look-ahead, and a forward-mode pass at w. No graph of a graph is ever held.
     """
-    if mode not in MODES:
-        raise ConfigError(f"hypergradient: expected mode among {MODES}, got {mode!r}.")
-    at_w = detach(params)
-    o, pullback = vjp(outputs, at_w)
-    o = o.detach()
-    compute = _by_jvp if mode == "jvp" else _by_double_backward
-    gradients, losses = compute(
-        outputs, inner_loss, meta_loss, at_w, detach(theta), folds, lr, o, pullback
-    )
-    return Hypergradient(detach(gradients), losses.detach(), o, pullback)
-
-
-def _by_jvp(
-    outputs: Any, inner_loss: Any, meta_loss: Any, w: Params, theta: Params, folds: Any, lr: float,
-    o: Tensor, pullback: Any,
-) -> tuple[Params, Tensor]:  # fmt: skip
-    """The identity of this module's docstring, all folds at once."""
-    cotangents = vmap(grad(inner_loss), (None, None, None, 0))(o, o, theta, folds)  # (C, ...)
-    (inner_gradients,) = vmap(pullback)(cotangents)
-    look_ahead = sgd_step(w, inner_gradients, lr)
-    v, losses = vmap(grad_and_value(meta_loss))(look_ahead, folds)
-    tangents = vmap(lambda direction: jvp(outputs, (w,), (direction,))[1])(v)  # (C, ...)
-
-    def directional(theta: Params, fold: Any, tangent: Tensor) -> Tensor:
-        return jvp(lambda x: inner_loss(x, o, theta, fold), (o,), (tangent,))[1]
-
-    def mean_directional(theta: Params) -> Tensor:
-        return -lr * vmap(directional, (None, 0, 0))(theta, folds, tangents).mean()
-
-    return grad(mean_directional)(theta), losses
+    if mode not in ("jvp", "double_backward"):
+        raise ConfigError(
+            f"hypergradient: expected mode 'jvp' or 'double_backward', got {mode!r}. "
+            f"The first is fast, the second a check."
+        )
+    w, theta = leaves(params), leaves(theta)
+    if mode == "double_backward":
+        return _by_double_backward(
+            outputs, coefficients, inner_loss, meta_loss, w, theta, folds, lr
+        )
+    at, pullback = value_and_pullback(outputs, w)
+    c = coefficients(at, theta)
+    c_gradient, losses = torch.zeros_like(c), []
+    for fold in folds:
+        o_leaf, c_leaf = at.clone().requires_grad_(), c.detach().requires_grad_()
+        (cotangent,) = torch.autograd.grad(
+            inner_loss(o_leaf, c_leaf, fold), o_leaf, create_graph=True
+        )
+        ahead = leaves(sgd_step(w, pullback(cotangent.detach()), lr))
+        loss = meta_loss(ahead, fold)
+        o_dot = pushforward(outputs, w, gradient(loss, ahead))
+        along = (cotangent * o_dot).sum()  # the directional derivative of L
+        c_gradient -= lr / len(folds) * torch.autograd.grad(along, c_leaf)[0]
+        losses.append(loss.detach())
+    return Hypergradient(gradient(c, theta, c_gradient), torch.stack(losses), at, pullback)
 
 
 def _by_double_backward(
-    outputs: Any, inner_loss: Any, meta_loss: Any, w: Params, theta: Params, folds: Any, lr: float,
-    o: Tensor, pullback: Any,
-) -> tuple[Params, Tensor]:  # fmt: skip
+    outputs: Outputs,
+    coefficients: Coefficients,
+    inner_loss: InnerLoss,
+    meta_loss: MetaLoss,
+    w: Params,
+    theta: Params,
+    folds: Tensor,
+    lr: float,
+) -> Hypergradient:
     """Differentiate the meta loss at the look-ahead through the look-ahead, fold by fold."""
-
-    def look_ahead_loss(theta: Params, fold: Any) -> Tensor:
-        step = grad(lambda p: inner_loss(outputs(p), o, theta, fold))(w)
-        return meta_loss(sgd_step(w, step, lr), fold)
-
-    n_folds = len(torch.utils._pytree.tree_leaves(folds)[0])
-    results = [
-        grad_and_value(look_ahead_loss)(theta, torch.utils._pytree.tree_map(lambda f: f[c], folds))
-        for c in range(n_folds)
-    ]
-    mean = {name: torch.stack([g[name] for g, _ in results]).mean(0) for name in theta}
-    return mean, torch.stack([loss for _, loss in results])
+    o = outputs(w)
+    c = coefficients(o.detach(), theta)
+    losses = []
+    for fold in folds:
+        step = gradient(inner_loss(o, c, fold), w, create_graph=True)
+        losses.append(meta_loss(sgd_step(w, step, lr), fold))
+    every = torch.stack(losses)
+    gradients = gradient(every.mean(), theta, retain_graph=True)
+    return Hypergradient(
+        gradients, every.detach(), o.detach(), lambda t: gradient(o, w, t, retain_graph=True)
+    )
 
 
 class WeightHypergradient(NamedTuple):
@@ -180,22 +196,18 @@ def weight_hypergradient(
     ...         return self.a
     >>> losses = lambda p: torch.stack([p["w"] ** 2, (p["w"] - 2) ** 2])
     >>> g = weight_hypergradient(losses, Constant(), lambda p: p["w"], {"w": torch.ones(())}, lr=0.1)
-    >>> g.gradients["a"]  # -lr * d losses / d w
+    >>> g.gradients["a"]  # -lr times d losses / d w, which is 2 and -2 at w = 1
     tensor([-0.2000,  0.2000])
     """
     apply = as_function(weigh)
-
-    def inner_loss(o: Tensor, at: Tensor, theta: Params, _fold: Tensor) -> Tensor:
-        return (apply(theta, at) * o).sum()
-
-    one_fold = torch.zeros(1)
     result = hypergradient(
         losses,
-        inner_loss,
+        lambda at, theta: apply(theta, at),
+        lambda o, c, _fold: (c * o).sum(),
         lambda p, _fold: meta_loss(p),
         params,
         parameters_of(weigh),
-        one_fold,
+        torch.zeros(1),
         lr=lr,
         mode=mode,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,20 @@ from dglmeta.graph import Adjacency, HeteroCSR
 from dglmeta.graph.convert import as_csr
 
 if TYPE_CHECKING:
-    import dgl
+    from dglmeta._dgl import DGLGraph
 
-__all__ = ["GCN", "message_adjacency"]
+__all__ = ["GCN", "Messages", "message_adjacency"]
 
 Features = Tensor | dict[str, Tensor]
+
+
+class Messages(NamedTuple):
+    """What a layer sums over: y = A x, with a weight on every edge."""
+
+    adjacency: Adjacency
+    """Rows receive, columns send; self loops last."""
+    weight: Tensor
+    """(n_edges + N,) by edge id."""
 
 
 class GCN(nn.Module):
@@ -78,61 +87,69 @@ class GCN(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(b) for b in widths[1:])
         self.both_ways = both_ways
 
-    def forward(
-        self, g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features, edge_weight: Tensor | None = None
-    ) -> Features:
-        """Embeddings of all nodes.
+    def messages(
+        self, g: Adjacency | HeteroCSR | DGLGraph, edge_weight: Tensor | None = None
+    ) -> Messages:
+        """Â, prepared once for several calls on the same graph.
 
         Parameters
         ----------
         g : Adjacency, HeteroCSR or DGLGraph
             An Adjacency is square, over all nodes. The nodes of a heterograph are numbered type
             after type.
+        edge_weight : (n_edges,) tensor, optional
+            Weight of each edge of the adjacency, by edge id; 0 takes an edge out.
+        """
+        adj = message_adjacency(g, both_ways=self.both_ways)
+        dtype = self.weights[0].dtype
+        weight = torch.ones(adj.n_edges, dtype=dtype) if edge_weight is None else edge_weight
+        degrees = [1 + ops.segment_sum(a, weight) for a in (adj, adj.T)]  # out, in; 1 is the loop
+        source, destination = (d.rsqrt() for d in degrees)
+        between = weight * ops.gather_src(adj, source) * ops.gather_dst(adj, destination)
+        return Messages(adj.with_loops.T, torch.cat([between, source * destination]))
+
+    def forward(
+        self,
+        g: Messages | Adjacency | HeteroCSR | DGLGraph,
+        x: Features,
+        edge_weight: Tensor | None = None,
+    ) -> Features:
+        """Embeddings of all nodes.
+
+        Parameters
+        ----------
+        g : Adjacency, HeteroCSR, DGLGraph, or what ``messages`` made of one
         x : (N, d_in) tensor, or dict of node type to (n, d_in)
             Node features.
         edge_weight : (n_edges,) tensor, optional
-            Weight of each edge of the adjacency, by edge id; 0 takes an edge out.
+            As in ``messages``.
 
         Returns
         -------
         embeddings : (N, d_out) tensor, or dict, as ``x`` came
         """
-        adj = message_adjacency(g, both_ways=self.both_ways)
+        a_hat = g if isinstance(g, Messages) else self.messages(g, edge_weight)
         h = _one_tensor(g, x)
-        from_source, to_destination = _degree_scales(adj, edge_weight, h)
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            message = (h @ weight) * from_source  # (N, d)
-            h = to_destination * (ops.spmm(adj.T, message, edge_weight) + message) + bias
+            h = ops.spmm(a_hat.adjacency, h @ weight, a_hat.weight) + bias
             if layer < last:
                 h = torch.relu(h)
         return _as_given(g, x, h)
 
 
 def message_adjacency(
-    g: Adjacency | HeteroCSR | dgl.DGLGraph, *, both_ways: bool = False
+    g: Adjacency | HeteroCSR | DGLGraph, *, both_ways: bool = False
 ) -> Adjacency:
     """The square adjacency over all nodes that messages run along."""
     return g if isinstance(g, Adjacency) else as_csr(g).homogeneous(both_ways=both_ways).adjacency
 
 
-def _degree_scales(
-    adj: Adjacency, edge_weight: Tensor | None, like: Tensor
-) -> tuple[Tensor, Tensor]:
-    """(d + 1)^-1/2 by out-degree and by in-degree, each (N, 1); the 1 is the self loop."""
-    if edge_weight is None:
-        degrees = (torch.from_numpy(d).to(like) for d in (adj.out_degrees, adj.in_degrees))
-    else:
-        degrees = (ops.segment_sum(a, edge_weight) for a in (adj, adj.T))
-    source, destination = ((d + 1).rsqrt()[:, None] for d in degrees)
-    return source, destination
-
-
-def _one_tensor(g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features) -> Tensor:
+def _one_tensor(g: Messages | Adjacency | HeteroCSR | DGLGraph, x: Features) -> Tensor:
     """Features of all nodes in one (N, d) tensor, types in the graph's order."""
     if isinstance(x, Tensor):
         return x
-    if isinstance(g, Adjacency):
+    if isinstance(g, Adjacency | Messages):
         raise DataError(
             "GCN: expected one (N, d) tensor with an Adjacency, got a dict. "
             "Concatenate the features of all types."
@@ -147,10 +164,10 @@ def _one_tensor(g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features) -> Tensor:
     return torch.cat([x[t] for t in hg.schema.node_types])
 
 
-def _as_given(g: Adjacency | HeteroCSR | dgl.DGLGraph, x: Features, h: Tensor) -> Features:
+def _as_given(g: Messages | Adjacency | HeteroCSR | DGLGraph, x: Features, h: Tensor) -> Features:
     """Embeddings in the form the features had."""
-    if isinstance(x, Tensor):
+    if isinstance(x, Tensor) or isinstance(g, Adjacency | Messages):
         return h
-    hg = as_csr(cast("HeteroCSR", g))
+    hg = as_csr(g)
     sizes = [hg.n_nodes[t] for t in hg.schema.node_types]
     return dict(zip(hg.schema.node_types, h.split(sizes), strict=True))

@@ -1,7 +1,11 @@
 """Sparse operations on adjacencies that compose with autograd and ``torch.func`` in any order.
 
 The adjacency runs from source rows to destination columns; ``adj.T`` is the other way, with the
-same edge ids. Per-edge tensors are in the order of edge ids.
+same edge ids. Per-edge tensors are in the order of edge ids. Whatever comes first in a shape, nodes
+or edges, the axes after it are yours.
+
+Batch with :func:`torch.func.vmap` or :func:`torch.func.jacrev`; the older ``is_grads_batched`` of
+:func:`torch.autograd.grad` cannot see into ops that are not torch's own.
 """
 
 from dglmeta.ops.sddmm import sddmm

@@ -5,13 +5,12 @@ Everything here is plain computation on real tensors; derivatives are in :mod:`r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -53,8 +52,8 @@ def _cpu() -> Kernels:
     )
 
 
-def kernels_for(device: torch.device) -> Kernels:
-    """The kernels that compute on a device, or those of :func:`override` where it is in force.
+def kernels_for(x: Tensor) -> Kernels:
+    """The kernels that compute where x lies, or those of :func:`override` where it is in force.
 
     Raises
     ------
@@ -63,10 +62,10 @@ def kernels_for(device: torch.device) -> Kernels:
     """
     if _overriding is not None:
         return _overriding
-    if device.type == "cpu":
+    if x.is_cpu:
         return _cpu()
     raise DeviceError(
-        f"ops: expected tensors on the CPU, got device {str(device)!r}, for which there are no "
+        f"ops: expected tensors on the CPU, got device {str(x.device)!r}, for which there are no "
         f"kernels yet. Move them with .cpu()."
     )
 
@@ -97,14 +96,17 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor) -> Tensor:
     -------
     y : (n_src, *heads, ...)
     """
-    shape = (adj.n_src, *x.shape[1:])
-    heads = () if weight is None else tuple(weight.shape[1:])
-    n_heads = math.prod(heads)
-    flat = (adj.n_dst, n_heads, math.prod(x.shape[1 + len(heads) :]))
-    w = None if weight is None else _array(weight).reshape(adj.n_edges, n_heads)
-    kernel = kernels_for(x.device).spmm
-    y = kernel(adj.indptr, adj.indices, adj.edge_ids, w, _array(x).reshape(flat))
-    return torch.from_numpy(y.reshape(shape))
+    a, w = _array(x), None if weight is None else _array(weight)
+    heads = () if w is None else w.shape[1:]
+    n_heads = prod(heads)
+    y = kernels_for(x).spmm(
+        adj.indptr,
+        adj.indices,
+        adj.edge_ids,
+        None if w is None else w.reshape(len(w), n_heads),
+        a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
+    )
+    return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
 
 
 def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
@@ -118,41 +120,45 @@ def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
     -------
     s : (n_edges, *heads)
     """
-    heads = tuple(x.shape[1:-1])
-    flat = (math.prod(heads), x.shape[-1])
-    kernel = kernels_for(x.device).sddmm
-    s = kernel(
+    a, b = _array(x), _array(z)
+    _, *heads, d = a.shape
+    n_heads = prod(heads)
+    s = kernels_for(x).sddmm(
         adj.indptr,
         adj.indices,
         adj.edge_ids,
-        _array(x).reshape(adj.n_src, *flat),
-        _array(z).reshape(adj.n_dst, *flat),
+        a.reshape(len(a), n_heads, d),
+        b.reshape(len(b), n_heads, d),
     )
-    return torch.from_numpy(s.reshape(adj.n_edges, *heads))
+    return torch.from_numpy(s.reshape(len(s), *heads))
 
 
 def segment_sum(adj: Adjacency, values: Tensor) -> Tensor:
     """Sum of ``values`` (n_edges, ...) over the edges of each row: (n_src, ...)."""
-    y = kernels_for(values.device).segment_sum(adj.indptr, adj.edge_ids, _table(values))
-    return torch.from_numpy(y.reshape(adj.n_src, *values.shape[1:]))
+    v = _array(values)
+    y = kernels_for(values).segment_sum(adj.indptr, adj.edge_ids, _table(v))
+    return torch.from_numpy(y.reshape(len(y), *v.shape[1:]))
 
 
 def segment_argmax(adj: Adjacency, values: Tensor) -> Tensor:
     """Edge of the largest of ``values`` (n_edges, ...) in each row, -1 in an empty row: int64."""
-    _, edge = kernels_for(values.device).segment_max(adj.indptr, adj.edge_ids, _table(values))
-    return torch.from_numpy(edge.reshape(adj.n_src, *values.shape[1:]).astype(np.int64, copy=False))
+    v = _array(values)
+    _, edge = kernels_for(values).segment_max(adj.indptr, adj.edge_ids, _table(v))
+    return torch.from_numpy(edge.reshape(len(edge), *v.shape[1:]))
 
 
 def edge_softmax(adj: Adjacency, scores: Tensor) -> Tensor:
     """Softmax of ``scores`` (n_edges, ...) over the edges of each row."""
-    y = kernels_for(scores.device).edge_softmax(adj.indptr, adj.edge_ids, _table(scores))
-    return torch.from_numpy(y.reshape(scores.shape))
+    s = _array(scores)
+    y = kernels_for(scores).edge_softmax(adj.indptr, adj.edge_ids, _table(s))
+    return torch.from_numpy(y.reshape(s.shape))
 
 
 def expand(adj: Adjacency, x: Tensor) -> Tensor:
     """``x[i]`` for every edge e: i -> j: from (n_src, ...) to (n_edges, ...)."""
-    y = kernels_for(x.device).expand(adj.indptr, adj.edge_ids, _table(x))
-    return torch.from_numpy(y.reshape(adj.n_edges, *x.shape[1:]))
+    a = _array(x)
+    y = kernels_for(x).expand(adj.indptr, adj.edge_ids, _table(a))
+    return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
 
 
 def _array(x: Tensor) -> Array:
@@ -163,6 +169,6 @@ def _array(x: Tensor) -> Array:
     return x.contiguous().numpy(force=True)
 
 
-def _table(x: Tensor) -> Array:
-    """(n, ...) as an (n, k) array; k is spelled out because -1 is ambiguous when n is 0."""
-    return _array(x).reshape(x.shape[0], math.prod(x.shape[1:]))
+def _table(a: Array) -> Array:
+    """(n, ...) as (n, k); k is spelled out because -1 is ambiguous when n is 0."""
+    return a.reshape(len(a), prod(a.shape[1:]))

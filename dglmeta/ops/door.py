@@ -57,7 +57,7 @@ def check_rows(op: str, name: str, x: Any, n: int, what: str) -> None:
             f"{tuple(x.shape)}. adj runs from source rows to destination columns; adj.T is the "
             f"other way."
         )
-    backend.kernels_for(x.device)
+    backend.kernels_for(x)
 
 
 def check_same_kind(op: str, name: str, x: Tensor, other_name: str, other: Tensor) -> None:

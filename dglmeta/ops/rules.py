@@ -39,7 +39,7 @@ class Rule(torch.autograd.Function):
     """A Function whose ``apply`` takes no keywords or defaults, and so costs a third."""
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def apply(cls, *args: Any) -> Tensor:
         """Run the rule; torch's own ``apply`` inspects the signature of ``forward`` each time."""
         if _transforming():
             return super().apply(*args)

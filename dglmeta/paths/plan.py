@@ -26,7 +26,14 @@ from dglmeta.paths.chain import (
     read_metapath,
 )
 
-__all__ = ["Order", "ProductEstimate", "check_budget", "estimate_product", "plan_chain", "size_text"]
+__all__ = [
+    "Order",
+    "ProductEstimate",
+    "check_budget",
+    "estimate_product",
+    "plan_chain",
+    "size_text",
+]
 
 Order = int | tuple["Order", "Order"]
 """A bracketing of the steps 0..L-1: the number of a step, or the two halves of a product."""
@@ -91,7 +98,7 @@ def estimate_product(
     >>> hg = HeteroCSR.from_edges({rated: ([0, 1, 1], [0, 0, 1])}, {"user": 2, "item": 2})
     >>> estimate = estimate_product(hg, "user-item-user-item")
     >>> estimate.order, estimate.flops
-    (((0, 1), 2), 11)
+    ((0, (1, 2)), 9)
     """
     hg = as_csr(hg)
     path = read_metapath(hg, metapath)
@@ -195,7 +202,9 @@ def _peak_bytes(
         return i, j, stored(i, j), max(left_peak, left + right_peak, both)
 
     last = len(chain) - 1
-    peak = visit(order)[3] or stored(0, last) + _working_bytes(chain[0].n_rows, chain[0].n_cols, mode)
+    peak = visit(order)[3] or stored(0, last) + _working_bytes(
+        chain[0].n_rows, chain[0].n_cols, mode
+    )
     wide_indices = 8 * nnz[0, last] if nnz[0, last] > INT32_MAX else 0  # SciPy's, beyond int32
     result = stored(0, last) + 5 * chain[0].n_rows + nnz[0, last] + wide_indices
     transition_bytes = sum(0 if step.values is None else step.values.nbytes for step in chain)

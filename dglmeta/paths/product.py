@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.graph import MetaPath, as_csr
+from dglmeta.graph.adjacency import id_dtype
 from dglmeta.paths.chain import (
     Mode,
     Sparse,
@@ -103,8 +104,11 @@ def to_scipy(matrix: Sparse) -> csr_array:
     from scipy.sparse import csr_array
 
     values = np.ones(len(matrix.indices), bool) if matrix.values is None else matrix.values
-    shape = (matrix.n_rows, matrix.n_cols)
-    return csr_array((values, matrix.indices, matrix.indptr), shape=shape)
+    indptr, indices = matrix.indptr, matrix.indices
+    # SciPy gives both one dtype, the wider: an int64 indptr would double the indices.
+    if indices.dtype == np.int32:
+        indptr = indptr.astype(id_dtype(len(indices) + 1))
+    return csr_array((values, indices, indptr), shape=(matrix.n_rows, matrix.n_cols))
 
 
 def _multiply_chain(chain: list[Sparse], order: Order, mode: Mode, *, sort: bool) -> Sparse:

@@ -1,1 +1,6 @@
-"""The published systems, one short file each."""
+"""The five systems, one file each."""
+
+from dglmeta.systems.base import Result, System
+from dglmeta.systems.selar import SELAR
+
+__all__ = ["SELAR", "Result", "System"]

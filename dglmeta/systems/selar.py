@@ -29,12 +29,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vjp
+from torch.func import functional_call
 
 from dglmeta.data import Dataset, LinkSplit
 from dglmeta.graph import Adjacency
-from dglmeta.meta import Params, descend, detach, hypergradient, parameters_of
-from dglmeta.nn import GCN, PairHeads, SampleWeighter
+from dglmeta.meta import Params, descend, hypergradient, parameters_of, value_and_pullback
+from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
 from dglmeta.systems.base import Result, System, check_choices, check_positive
 from dglmeta.tasks import (
     JointBatch,
@@ -124,15 +124,13 @@ class LinkModel(nn.Module):
         self.encoder = ENCODERS[config.encoder](config.d, config.d, n_layers=config.n_layers)
         self.heads = PairHeads(n_tasks, config.d)
 
-    def encode(self, adj: Adjacency, edge_weight: Tensor | None = None) -> Tensor:
+    def encode(self, graph: Adjacency | Messages) -> Tensor:
         """(N, d) embeddings of all nodes."""
-        return self.encoder(adj, self.embedding, edge_weight)
+        return self.encoder(graph, self.embedding)
 
-    def forward(
-        self, adj: Adjacency, edge_weight: Tensor | None, src: Tensor, dst: Tensor
-    ) -> Tensor:
+    def forward(self, graph: Adjacency | Messages, src: Tensor, dst: Tensor) -> Tensor:
         """(T, B) logits of pairs of the first T tasks."""
-        return self.heads(self.encode(adj, edge_weight), src, dst)
+        return self.heads(self.encode(graph), src, dst)
 
 
 def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor) -> Tensor:
@@ -199,35 +197,39 @@ class SELAR(System):
 
     def step(self, state: State, batch: JointBatch, rng: np.random.Generator) -> None:
         """One step of Algorithm 1; changes ``state``."""
-        w, theta = detach(parameters_of(state.model)), detach(parameters_of(state.weighter))
+        w, theta = parameters_of(state.model), parameters_of(state.weighter)
+        a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
         n_pairs = batch.label.shape[1]
 
-        def logits(w: Params) -> Tensor:
-            every = (batch.src, batch.dst)
-            return functional_call(
-                state.model, w, (state.pairs.adjacency, batch.edge_weight, *every)
-            )  # (T + 1, B)
+        def logits(w: Params) -> Tensor:  # (T + 1, B)
+            return functional_call(state.model, w, (a_hat, batch.src, batch.dst))
 
-        def inner_loss(s: Tensor, at: Tensor, theta: Params, held_out: Tensor) -> Tensor:
-            v = self._weights(state, theta, at, batch.label)
+        def weights(s: Tensor, theta: Params) -> Tensor:  # (T + 1, B)
+            return self._weights(state, theta, s, batch.label)
+
+        def inner_loss(s: Tensor, v: Tensor, held_out: Tensor) -> Tensor:
             return pooled_loss(v, binary_losses(s, batch.label), held_out)
 
         def meta_loss(w: Params, held_out: Tensor) -> Tensor:
-            primary = (batch.src[:1], batch.dst[:1])
-            (s,) = functional_call(
-                state.model, w, (state.pairs.adjacency, batch.edge_weight, *primary)
-            )
-            return (held_out * binary_losses(s, batch.label[0])).sum() / held_out.sum()
+            fold = held_out.nonzero().squeeze(1)
+            pairs = (batch.src[:1, fold], batch.dst[:1, fold])
+            (s,) = functional_call(state.model, w, (a_hat, *pairs))
+            return binary_losses(s, batch.label[0, fold]).mean()
 
         if self.strategy.weighted:
             folds = fold_masks(n_pairs, self.config.folds, rng)
-            look = hypergradient(logits, inner_loss, meta_loss, w, theta, folds, lr=self.config.lr)
+            look = hypergradient(
+                logits, weights, inner_loss, meta_loss, w, theta, folds, lr=self.config.lr
+            )
             descend(state.weighter_optimizer, state.weighter, look.gradients)
             s, pullback = look.outputs, look.pullback
         else:
-            s, pullback = vjp(logits, w)
-        (gradients,) = pullback(grad(inner_loss)(s, s, theta, torch.zeros(n_pairs)))
-        descend(state.optimizer, state.model, gradients)
+            s, pullback = value_and_pullback(logits, w)
+        with torch.no_grad():
+            v = weights(s, theta)
+        s = s.requires_grad_()
+        (cotangent,) = torch.autograd.grad(inner_loss(s, v, torch.zeros(n_pairs)), s)
+        descend(state.optimizer, state.model, pullback(cotangent))
 
     @property
     def strategy(self) -> Strategy:
@@ -273,7 +275,7 @@ class SELAR(System):
         """AUC, AP and F1 of a split, by the whole training graph; nothing is sampled."""
         rows: LinkTask = LinkTask(state.split.target, getattr(state.split, split))
         with torch.no_grad():
-            (s,) = state.model(state.pairs.adjacency, None, *state.pairs.locate(rows))
+            (s,) = state.model(state.pairs.adjacency, *state.pairs.locate(rows))
         metrics = link_metrics(s.numpy(), rows.rows.label)
         return {f"{split}_{name}": value for name, value in metrics.items()}
 
@@ -291,6 +293,7 @@ class SELAR(System):
 
     def _task_weights(self, state: State, batch: JointBatch) -> Tensor:
         with torch.no_grad():
-            s = state.model(state.pairs.adjacency, batch.edge_weight, batch.src, batch.dst)
+            a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
+            s = state.model(a_hat, batch.src, batch.dst)
             v = self._weights(state, parameters_of(state.weighter), s, batch.label).mean(1)
         return v / v[0]

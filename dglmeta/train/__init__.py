@@ -1,8 +1,9 @@
 """Training: the one loop, checkpoints, and run folders."""
 
 from dglmeta.train.checkpoint import load_checkpoint, save_checkpoint
+from dglmeta.train.config import config_from_dict, packaged_config, read_config_file
 from dglmeta.train.loop import History, Trainable, fit, restore
-from dglmeta.train.run import RunFolder, config_from_dict, describe_environment, peak_rss_mib
+from dglmeta.train.run import RunFolder, describe_environment, peak_rss_mib
 
 __all__ = [
     "History",
@@ -12,7 +13,9 @@ __all__ = [
     "describe_environment",
     "fit",
     "load_checkpoint",
+    "packaged_config",
     "peak_rss_mib",
+    "read_config_file",
     "restore",
     "save_checkpoint",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import platform
@@ -16,7 +15,7 @@ from typing import Any
 
 from dglmeta.errors import ConfigError, DataError
 
-__all__ = ["RunFolder", "config_from_dict", "describe_environment", "peak_rss_mib"]
+__all__ = ["RunFolder", "describe_environment", "peak_rss_mib"]
 
 
 class RunFolder:
@@ -157,33 +156,6 @@ class RunFolder:
             f"RunFolder: expected a folder that can be written at {self.path}, got: {why}. "
             f"Choose another with --out."
         )
-
-
-def config_from_dict(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """A frozen config dataclass from a mapping, as read from TOML.
-
-    Raises
-    ------
-    ConfigError
-        If a field does not exist or has another type; the message lists the fields.
-    """
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ConfigError(
-            f"{kind.__qualname__}: unknown fields {unknown}. There are: {', '.join(fields)}."
-        )
-    ready = {}
-    for name, value in values.items():
-        default = fields[name].default
-        ready[name] = tuple(value) if isinstance(value, list) else value
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            ready[name] = float(value)
-        elif default is not dataclasses.MISSING and not isinstance(ready[name], type(default)):
-            raise ConfigError(
-                f"{kind.__qualname__}: expected {name} as {type(default).__name__}, got {value!r}."
-            )
-    return kind(**ready)
 
 
 def describe_environment() -> dict[str, Any]:

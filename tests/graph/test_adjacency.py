@@ -113,7 +113,7 @@ def test_index_dtypes_do_not_depend_on_those_of_the_input():
 
 
 def test_ids_of_more_than_two_billion_nodes_take_eight_bytes():
-    adj = Adjacency.from_coo([1, 0], [3_000_000_000, 7], (2, 2**32))
+    adj = Adjacency.from_coo([0, 1], [3_000_000_000, 7], (2, 2**32))
     assert adj.indices.dtype == np.int64
     assert_array_equal(adj.coo()[1], [3_000_000_000, 7])
 

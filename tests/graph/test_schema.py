@@ -18,10 +18,6 @@ SHOP = Schema(("user", "item"), (RATED, KNOWS))
 BUSY = Schema(("user", "item", "shop"), (RATED, LIKED, KNOWS))
 
 
-def written(path: MetaPath) -> str:
-    return str(path)
-
-
 @pytest.mark.parametrize(
     ("text", "means"),
     [
@@ -41,9 +37,6 @@ def test_a_parsed_path_knows_its_steps_and_types():
     assert path.steps == (Step(RATED, True), Step(RATED, False), Step(KNOWS, True))
     assert path.node_types == ("user", "item", "user", "user")
     assert (path.source, path.target, len(path)) == ("user", "user", 3)
-
-
-NAMES = st.text("ab-~[]é .", min_size=1, max_size=4).filter(lambda name: "-[" not in name)
 
 
 @given(st.data())

@@ -61,13 +61,16 @@ def structures() -> Callable[..., st.SearchStrategy[Structure]]:
 
 
 @pytest.fixture(scope="session")
-def large() -> Structure:
-    """Work for several threads: one heavy row, some empty ones, parallel edges."""
+def large() -> Iterator[Structure]:
+    """Work for several threads: one heavy row, some empty ones, parallel edges. Never written."""
     rng = np.random.default_rng(0)
     row = np.append(rng.integers(0, 3000, 60_000), np.full(20_000, 7))
     pairs = np.stack([row, (2000 * rng.random(80_000) ** 2).astype(np.int64)], axis=1)
     plain = compress([(r, c) for r, c in pairs.tolist() if r % 10], 3000, 2000, np.int32)
-    return plain._replace(edge_ids=rng.permutation(plain.n_edges))
+    arrays = (plain.indptr, plain.indices, rng.permutation(plain.n_edges))
+    before = [array.copy() for array in arrays]
+    yield Structure(*arrays, plain.n_cols)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
 
 
 @pytest.fixture

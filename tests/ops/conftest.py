@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from dglmeta.graph.adjacency import Adjacency
 
@@ -17,6 +18,20 @@ ADJACENCIES = {
 def adj(request) -> Adjacency:
     """A small adjacency, as given and never as tidy as one would like."""
     return Adjacency.from_coo(*request.param)
+
+
+@st.composite
+def _any_adjacency(draw) -> Adjacency:
+    n_src, n_dst = draw(st.integers(0, 6)), draw(st.integers(0, 6))
+    edge = st.tuples(st.integers(0, max(n_src - 1, 0)), st.integers(0, max(n_dst - 1, 0)))
+    edges = draw(st.lists(edge, max_size=12 if n_src and n_dst else 0))
+    return Adjacency.from_coo([i for i, _ in edges], [j for _, j in edges], (n_src, n_dst))
+
+
+@pytest.fixture(scope="session")
+def adjacencies():
+    """Strategy: adjacencies of up to six nodes a side, in any order of edges, none or parallel."""
+    return _any_adjacency()
 
 
 @pytest.fixture

@@ -1,0 +1,324 @@
+"""A folder of the user's own tables: ``schema.toml`` and one table a node or edge type."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from dglmeta.data.dataset import Card, Dataset
+from dglmeta.data.tables import as_text, number_by_first_seen, parse_csv, read_bytes
+from dglmeta.errors import DataError
+from dglmeta.graph import EdgeType, HeteroCSR, MetaPath
+
+__all__ = ["SCHEMA_FILE", "read_folder"]
+
+Array = npt.NDArray[Any]
+
+SCHEMA_FILE = "schema.toml"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+
+
+@dataclass(frozen=True)
+class _NodeTable:
+    """A ``[nodes.TYPE]`` section."""
+
+    file: str | None = None
+    id: str = "id"
+    count: int | None = None
+    features: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class _EdgeTable:
+    """An ``[edges.NAME]`` section."""
+
+    file: str
+    source: str
+    target: str
+    src: str = "src"
+    dst: str = "dst"
+    relation: str | None = None
+    features: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """The nodes of a type: how many, their ids as text (None: 0, 1, ...), and their features."""
+
+    n: int
+    ids: pa.Array | None
+    data: dict[str, Array]
+
+
+def read_folder(path: str | Path) -> Dataset:
+    """The user's own graph, from ``schema.toml`` and one CSV or Parquet table a type.
+
+    ``schema.toml`` looks like this; only ``[nodes.TYPE]`` and ``[edges.NAME]`` with ``file``,
+    ``source`` and ``target`` are needed::
+
+        target = "rated"                       # the link to predict
+        metapaths = ["user-item-tag-item"]     # auxiliary tasks
+
+        [nodes.user]
+        file = "users.csv"                     # .csv or .tsv (also .gz) with a header, or .parquet
+        id = "user_id"                         # the column of ids; "id" when absent
+
+        [nodes.item]
+        file = "items.parquet"
+        features = ["price", "year"]           # numeric columns; all of them when absent
+
+        [nodes.tag]
+        count = 5                              # no table: the ids are 0 to 4
+
+        [edges.rated]
+        file = "ratings.csv"
+        source = "user"                        # node types of the ends
+        target = "item"
+        src = "user_id"                        # columns of ids; "src" and "dst" when absent
+        dst = "item_id"
+        features = []                          # none; all numeric columns when absent
+
+        [edges.has]
+        file = "tags.csv"
+        source = "item"
+        target = "tag"
+        relation = "has"                       # the section's name when absent
+
+        [card]                                 # title, source, licence, citation, note
+
+    Ids are compared as text, so 7 in one table is "7" in another. Nodes keep the order of their
+    table. Their ids become ``node_data[type]["id"]``, int64 if all are whole numbers, else text.
+    Features become ``node_data[type]["feat"]`` and ``edge_data[triple]["feat"]``, (n, k) float32,
+    columns in the order of the table or of ``features``.
+
+    Parameters
+    ----------
+    path : path
+        The folder. Its absolute path is the data set's name.
+
+    Raises
+    ------
+    DataError
+        If a file, column or setting is missing or wrong, an id is empty, repeated or unknown, or a
+        feature is empty, NaN or infinite. Names the file and the line, or the row, counted from 1
+        without the header.
+    SchemaError
+        If the target or a meta-path is not in the graph.
+    """
+    folder = Path(path).resolve()
+    schema = _read_schema(folder / SCHEMA_FILE)
+    nodes = {name: _read_nodes(folder, name, spec) for name, spec in schema.nodes.items()}
+    edges: dict[EdgeType, tuple[Array, Array]] = {}
+    edge_data: dict[EdgeType, dict[str, Array]] = {}
+    for name, spec in schema.edges.items():
+        triple = (spec.source, spec.relation or name, spec.target)
+        if triple in edges:
+            raise DataError(f"{schema.path}: {triple} is in two sections. Give each a relation.")
+        edges[triple], edge_data[triple] = _read_edges(folder, spec, nodes)
+    hg = HeteroCSR.from_edges(
+        edges,
+        {name: table.n for name, table in nodes.items()},
+        {name: table.data for name, table in nodes.items() if table.data},
+        {triple: data for triple, data in edge_data.items() if data},
+    )
+    target = None if schema.target is None else hg.schema.edge_type(schema.target)
+    for text in schema.metapaths:
+        MetaPath.parse(text, hg.schema)
+    return Dataset(str(folder), hg, target, schema.metapaths, card=schema.card)
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """The content of ``schema.toml``."""
+
+    path: Path
+    nodes: dict[str, _NodeTable]
+    edges: dict[str, _EdgeTable]
+    target: str | EdgeType | None
+    metapaths: tuple[str, ...]
+    card: Card
+
+
+def _read_schema(path: Path) -> _Schema:
+    if not path.is_file():
+        raise DataError(f"{path.parent}: expected {SCHEMA_FILE}, got none. Write one.")
+    try:
+        content = tomllib.loads(read_bytes(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected TOML, got: {error}. Correct it.") from None
+    known = {"nodes": dict, "edges": dict, "target": (str, list), "metapaths": list, "card": dict}
+    _check_settings(str(path), content, known, required=("nodes", "edges"))
+    sections: dict[str, dict[str, Any]] = {}
+    for kind, spec in (("nodes", _NodeTable), ("edges", _EdgeTable)):
+        sections[kind] = {
+            name: _section(f"{path}, [{kind}.{name}]", spec, given)
+            for name, given in content[kind].items()
+        }
+    target = content.get("target")
+    return _Schema(
+        path,
+        sections["nodes"],
+        sections["edges"],
+        tuple(target) if isinstance(target, list) else target,
+        tuple(str(text) for text in content.get("metapaths", ())),
+        _section(f"{path}, [card]", Card, content.get("card", {"title": path.parent.name})),
+    )
+
+
+def _section(where: str, kind: type[Any], given: Any) -> Any:
+    """A section as its dataclass; unknown, missing and mistyped settings are refused."""
+    types = {"count": int, "features": list}
+    known = {f.name: types.get(f.name, str) for f in fields(kind)}
+    if not isinstance(given, dict):
+        raise DataError(f"{where}: expected a section, got {given!r}. Write it in brackets.")
+    required = ("file", "source", "target") if kind is _EdgeTable else ()
+    _check_settings(where, given, known, required)
+    if kind is _NodeTable and ("file" in given) == ("count" in given):
+        raise DataError(f"{where}: expected either file or count, got {sorted(given)}. Give one.")
+    return kind(**given)
+
+
+def _check_settings(
+    where: str, given: Mapping[str, Any], known: Mapping[str, Any], required: Sequence[str]
+) -> None:
+    for name in required:
+        if name not in given:
+            raise DataError(f"{where}: expected {name}, got {sorted(given)}. Add it.")
+    for name, value in given.items():
+        if name not in known:
+            raise DataError(
+                f"{where}: expected settings among {list(known)}, got {name!r}. Correct it."
+            )
+        if not isinstance(value, known[name]) or isinstance(value, bool):
+            kinds = known[name] if isinstance(known[name], tuple) else (known[name],)
+            names = " or ".join({"dict": "section"}.get(k.__name__, k.__name__) for k in kinds)
+            raise DataError(f"{where}: expected {name} as {names}, got {value!r}. Correct it.")
+
+
+def _read_nodes(folder: Path, name: str, spec: _NodeTable) -> _Nodes:
+    if spec.count is not None:
+        if spec.count < 0:
+            raise DataError(f"{folder / SCHEMA_FILE}, [nodes.{name}]: count is {spec.count}, < 0.")
+        return _Nodes(spec.count, None, {})
+    path = folder / str(spec.file)
+    table = _read_table(path, (spec.id,))
+    ids = _id_column(path, table, spec.id)
+    codes, values = number_by_first_seen(ids)
+    if len(values) != len(codes):
+        new = np.isin(np.arange(len(codes)), np.unique(codes, return_index=True)[1])
+        _refuse(path, spec.id, ids, new, "an id that did not occur before")
+    numbers = pc.all(pc.match_substring_regex(ids, WHOLE_NUMBER)).as_py()
+    own = np.asarray(ids.cast(pa.int64())) if numbers else as_text(ids)
+    return _Nodes(len(ids), ids, {"id": own, **_features(path, table, spec.features, (spec.id,))})
+
+
+def _read_edges(
+    folder: Path, spec: _EdgeTable, nodes: Mapping[str, _Nodes]
+) -> tuple[tuple[Array, Array], dict[str, Array]]:
+    path = folder / spec.file
+    table = _read_table(path, (spec.src, spec.dst))
+    ends = []
+    for column, node_type in ((spec.src, spec.source), (spec.dst, spec.target)):
+        if node_type not in nodes:
+            raise DataError(
+                f"{folder / SCHEMA_FILE}: expected node types among {list(nodes)}, "
+                f"got {node_type!r}. Add [nodes.{node_type}]."
+            )
+        ids = _id_column(path, table, column)
+        index = _positions(ids, nodes[node_type])
+        _refuse(path, column, ids, index >= 0, f"the id of a {node_type}")
+        ends.append(index)
+    return (ends[0], ends[1]), _features(path, table, spec.features, (spec.src, spec.dst))
+
+
+def _read_table(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
+    """The table of a file; id columns of text files stay text."""
+    if not path.is_file():
+        raise DataError(f"{path.parent}: expected {path.name}, got no such file. Put it there.")
+    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if kind in DELIMITERS:
+        texts = {name: pa.string() for name in id_columns}
+        data = read_bytes(path).rstrip(b"\r\n")
+        table = parse_csv(path, data, texts, header=True, delimiter=DELIMITERS[kind], quotes=True)
+    elif path.suffix == ".parquet":
+        try:
+            table = pyarrow.parquet.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path}: expected a Parquet file, got: {error}.") from None
+    else:
+        raise DataError(f"{path}: expected .csv, .tsv or .parquet, got {path.suffix!r}. Rename it.")
+    for name in id_columns:
+        _check_column(path, table, name)
+    return table
+
+
+def _check_column(path: Path, table: pa.Table, name: str) -> None:
+    if table.column_names.count(name) != 1:
+        raise DataError(
+            f"{path}: expected one column {name!r}, got the columns {table.column_names}. "
+            f"Name the right one in {SCHEMA_FILE}."
+        )
+
+
+def _id_column(path: Path, table: pa.Table, name: str) -> pa.Array:
+    ids = table[name].cast(pa.string()).combine_chunks()
+    given = np.asarray(pc.fill_null(pc.not_equal(ids, ""), False))  # noqa: FBT003
+    _refuse(path, name, ids, given, "an id")
+    return ids
+
+
+def _positions(ids: pa.Array, nodes: _Nodes) -> Array:
+    """Node number of each id, -1 where there is none."""
+    if nodes.ids is not None:
+        return np.asarray(pc.index_in(ids, nodes.ids).fill_null(-1)).astype(np.int64)
+    whole = np.asarray(pc.match_substring_regex(ids, r"^[0-9]{1,18}$"))
+    index = np.asarray(pc.if_else(pa.array(whole), ids, "-1").cast(pa.int64()))
+    return np.where(index < nodes.n, index, -1)
+
+
+def _features(
+    path: Path, table: pa.Table, wanted: list[Any] | None, id_columns: tuple[str, ...]
+) -> dict[str, Array]:
+    """``{"feat": (n, k) float32}`` of the numeric columns, or nothing if there are none."""
+    numeric = [f.name for f in table.schema if _is_numeric(f.type) and f.name not in id_columns]
+    for name in wanted or ():
+        _check_column(path, table, name)
+        if name not in numeric:
+            raise DataError(
+                f"{path}: expected a numeric column {name!r} as feature, got "
+                f"{table.schema.field(name).type}. Leave it out of features, or correct it."
+            )
+    names = numeric if wanted is None else wanted
+    if not names:
+        return {}
+    feat = np.empty((table.num_rows, len(names)), np.float32)
+    for k, name in enumerate(names):
+        column = table[name].combine_chunks()
+        values = np.asarray(column.cast(pa.float64()).fill_null(np.nan))
+        _refuse(path, name, column, np.isfinite(values), "a finite number")
+        feat[:, k] = values
+    return {"feat": feat}
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _refuse(path: Path, column: str, values: pa.Array, ok: Array, expected: str) -> None:
+    """Raise for the first row that is not ok."""
+    if not ok.all():
+        row = int(np.argmin(ok))
+        raise DataError(
+            f"{path}, row {row + 1}: expected {expected} in column {column!r}, got "
+            f"{values[row].as_py()!r}. Correct the table."
+        )

@@ -1,0 +1,161 @@
+"""Drawn pairs are uniform over the pairs a path joins, or over those it does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from dglmeta.errors import BudgetError, ConfigError, DataError
+from dglmeta.graph import HeteroCSR, MetaPath
+from dglmeta.paths import (
+    metapath_product,
+    pairs,
+    sample_metapath_pairs,
+    sample_unconnected_pairs,
+)
+
+RATED = ("user", "rated", "item")
+PATH = "user-item-user"
+
+
+def sparse_graph():
+    """Pairs joined by one to many instances; fewer instances than pairs of users."""
+    src = [0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9]
+    dst = [0, 1, 2, 0, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6, 7]
+    return HeteroCSR.from_edges({RATED: (src, dst)}, {"user": 12, "item": 9})
+
+
+def dense_graph():
+    """More instances than pairs of users: many users rated the same items."""
+    rng = np.random.default_rng(3)
+    ends = rng.integers(0, 8, 50), rng.integers(0, 6, 50)
+    ends = np.append(ends[0], [8, 9]), np.append(ends[1], [6, 7])
+    return HeteroCSR.from_edges({RATED: ends}, {"user": 10, "item": 8})
+
+
+def frequencies(src, dst, expected):
+    """How often each expected pair was drawn; every drawn pair must be expected."""
+    drawn = np.zeros(expected.shape, np.int64)
+    np.add.at(drawn, (src, dst), 1)
+    assert not drawn[~expected].any()
+    return drawn[expected]
+
+
+@pytest.mark.parametrize("graph", [sparse_graph, dense_graph])
+def test_joined_pairs_are_uniform_whatever_their_number_of_instances(graph):
+    hg = graph()
+    counts = metapath_product(hg, PATH, "count").toarray()
+    assert bool(counts.sum() > counts.size) is (graph is dense_graph)
+    assert counts.max() >= 4
+    src, dst = sample_metapath_pairs(hg, PATH, 40_000, seed=5)
+    assert src.dtype == dst.dtype == np.int64
+    assert chisquare(frequencies(src, dst, counts > 0)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("graph", [sparse_graph, dense_graph])
+def test_pairs_not_joined_are_uniform(graph):
+    hg = graph()
+    free = ~metapath_product(hg, PATH).toarray()
+    src, dst = sample_unconnected_pairs(hg, PATH, 40_000, seed=5)
+    assert chisquare(frequencies(src, dst, free)).pvalue > 0.01
+
+
+def test_targets_of_each_source_are_uniform():
+    hg = sparse_graph()
+    joined = metapath_product(hg, PATH).toarray()
+    src, dst = sample_metapath_pairs(hg, PATH, 10 * 4000, seed=5, per_source=4000)
+    drawn = np.zeros(joined.shape, np.int64)
+    np.add.at(drawn, (src, dst), 1)
+    assert not drawn[~joined].any()
+    sources = np.flatnonzero(joined.any(axis=1))
+    assert np.array_equal(src, np.repeat(sources, 4000))
+    for source in sources[joined[sources].sum(axis=1) > 1]:
+        assert chisquare(drawn[source, joined[source]]).pvalue > 0.001
+
+
+def test_sources_are_drawn_uniformly_without_replacement():
+    hg = sparse_graph()
+    draws = [sample_metapath_pairs(hg, PATH, 6, seed=s, per_source=2)[0][::2] for s in range(1000)]
+    assert all(np.unique(src).size == 3 for src in draws)
+    assert chisquare(np.bincount(np.concatenate(draws), minlength=12)[:10]).pvalue > 0.01
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_any_path_gives_pairs_of_the_right_kind(heterographs, paths, dense_counts, data, seed):
+    hg = data.draw(heterographs())
+    path = data.draw(paths(hg))
+    joined = dense_counts(hg, path) > 0
+    if joined.any():
+        src, dst = sample_metapath_pairs(hg, path, 9, seed)
+        assert len(src) == len(dst) == 9
+        assert joined[src, dst].all()
+        src, dst = sample_metapath_pairs(hg, path, 2, seed, per_source=2)
+        assert joined[src, dst].all()
+    else:
+        with pytest.raises(DataError, match="to join at least one pair, got none"):
+            sample_metapath_pairs(hg, path, 9, seed)
+    if not joined.all():
+        src, dst = sample_unconnected_pairs(hg, path, 9, seed)
+        assert len(src) == len(dst) == 9
+        assert not joined[src, dst].any()
+
+
+@pytest.mark.parametrize("graph", [sparse_graph, dense_graph])
+@pytest.mark.parametrize("per_source", [None, 10])
+def test_a_seed_fixes_the_draw_and_threads_do_not_change_it(graph, per_source, in_threads):
+    hg = graph()
+
+    def draw(seed=1):
+        both = sample_metapath_pairs(hg, PATH, 60, seed, per_source)
+        return np.stack([*both, *sample_unconnected_pairs(hg, PATH, 60, seed)])
+
+    one, three = (in_threads(n, draw) for n in (1, 3))
+    assert np.array_equal(one, three)
+    assert not np.array_equal(one, draw(seed=2))
+
+
+def test_every_instance_has_one_number(dense_counts):
+    hg = dense_graph()
+    path = MetaPath.parse("user-item-user-item", hg.schema)
+    numbered = pairs._number_instances(pairs.chain_of(hg, path, "count"))
+    drawn = np.zeros((10, 8), np.int64)
+    np.add.at(drawn, pairs._instances(numbered, np.arange(numbered.total)), 1)
+    assert np.array_equal(drawn, dense_counts(hg, path))
+
+
+def test_paths_with_more_instances_than_an_int64_can_count_are_drawn_all_the_same():
+    loops = [0] * 4096, [0] * 4096
+    hg = HeteroCSR.from_edges({("a", "loop", "a"): loops}, {"a": 2})
+    src, dst = sample_metapath_pairs(hg, "a" + "-[loop]-a" * 6, 20)
+    assert not src.any()
+    assert not dst.any()
+
+
+def test_pairs_too_rare_to_be_found_are_refused():
+    everything = np.divmod(np.arange(9), 3)
+    hg = HeteroCSR.from_edges({RATED: everything}, {"user": 3, "item": 3})
+    with pytest.raises(BudgetError, match="got 0 in .* tries"):
+        sample_unconnected_pairs(hg, PATH, 2)
+
+
+def test_no_pairs_may_be_asked_for():
+    for draw in (sample_metapath_pairs, sample_unconnected_pairs):
+        src, dst = draw(sparse_graph(), PATH, 0)
+        assert len(src) == len(dst) == 0
+
+
+def test_bad_arguments_are_named():
+    hg = sparse_graph()
+    with pytest.raises(ConfigError, match="got -1"):
+        sample_metapath_pairs(hg, PATH, -1)
+    with pytest.raises(ConfigError, match="got n=5 and per_source=2"):
+        sample_metapath_pairs(hg, PATH, 5, per_source=2)
+    with pytest.raises(DataError, match="at least 11 sources .* got 10"):
+        sample_metapath_pairs(hg, PATH, 22, per_source=2)
+    empty = HeteroCSR.from_edges({RATED: ([], [])}, {"user": 0, "item": 3})
+    with pytest.raises(DataError, match="nodes of type 'user', got none"):
+        sample_unconnected_pairs(empty, PATH, 1)
