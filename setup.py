@@ -38,7 +38,6 @@ CORE = [
     "scipy>=1.12",
     "torch>=2.4",
     "tqdm>=4.66",
-    "tyro>=0.9",
 ]
 
 EXTRAS = {

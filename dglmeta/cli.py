@@ -1,21 +1,28 @@
-"""The command line: ``dglmeta`` or ``python -m dglmeta``."""
+"""The command line: ``dglmeta`` or ``python -m dglmeta``.
+
+A command is a function of the parsed arguments; it imports what it needs, so that ``--version`` and
+``--help`` answer at once. Wrong input ends in one line on stderr and exit code 2.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dglmeta
-from dglmeta.errors import ConfigError, DataError, DglmetaError
+from dglmeta.errors import ConfigError, DglmetaError
 
 __all__ = ["main"]
 
 SYSTEMS = {"selar": "SELAR"}
+"""Class in dglmeta.systems by name on the command line."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,29 +36,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0 when done, 2 when the input was wrong, 130 when interrupted.
+        0 when done, 2 when the input was wrong or a file could not be read or written, 130 when
+        interrupted.
     """
-    arguments, rest = _parser().parse_known_args(argv)
-    run: Callable[..., int] = arguments.run
     try:
-        if arguments.takes_fields:
-            return run(arguments, rest)
-        if rest:
-            raise ConfigError(
-                f"{arguments.command}: unknown arguments {' '.join(rest)}. "
-                f"`dglmeta {arguments.command} --help` lists what there is."
-            )
-        return run(arguments)
+        arguments, rest = _parser().parse_known_args(argv)
+        arguments.settings = rest
+        if rest and not arguments.takes_settings:
+            _Parser(prog=f"dglmeta {arguments.command}").error(f"unknown {' '.join(rest)}")
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads us, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except DglmetaError as error:
-        print(f"dglmeta: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"expected to read and write files, got {error}. Check the disk.", 2)
     except KeyboardInterrupt:
-        print("dglmeta: interrupted. A run with --out continues with --resume.", file=sys.stderr)
-        return 130
+        return _complain("interrupted. A run with --out continues with --resume.", 130)
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _complain(text: str, code: int) -> int:
+    print(f"dglmeta: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. Type: {self.prog} --help")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="dglmeta",
         description="Auxiliary and meta learning on large heterogeneous graphs.",
         allow_abbrev=False,
@@ -59,33 +79,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dglmeta {dglmeta.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        sub.set_defaults(run=run, takes_fields=False)
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, **options: Any
+    ) -> _Parser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **options)
+        sub.set_defaults(run=run, takes_settings=False)
         return sub
 
-    def computes(sub: argparse.ArgumentParser) -> None:
+    def reads_data(sub: _Parser) -> None:
         sub.add_argument("--data-dir", type=Path, help="folder of the data sets")
+
+    def computes(sub: _Parser) -> None:
+        reads_data(sub)
         sub.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
     sub = command("doctor", _doctor, "versions, threads, GPU and a short self-test")
     sub.add_argument("--json", action="store_true")
 
     sub = command("info", _info, "types, counts, degrees, memory and meta-paths of a data set")
-    sub.add_argument("data")
-    sub.add_argument("--data-dir", type=Path, help="folder of the data sets")
+    sub.add_argument("data", metavar="DATA", help="a registered name or a folder of tables")
+    reads_data(sub)
     sub.add_argument("--json", action="store_true")
 
-    sub = command("train", _train, "train a system; its settings are flags too")
-    sub.set_defaults(takes_fields=True)
+    sub = command("train", _train, "train a system; its settings are flags too", add_help=False)
+    sub.set_defaults(takes_settings=True)
     sub.add_argument("system", choices=sorted(SYSTEMS))
     sub.add_argument("--data", required=True, help="a registered name or a folder of tables")
     sub.add_argument("--config", type=Path, help="settings as TOML; flags override it")
-    sub.add_argument("--out", type=Path, help="run folder")
-    sub.add_argument("--seed", type=int, default=0, help="initialisation and draws")
-    sub.add_argument("--split-seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, help="run folder; a run that is in it is replaced")
+    sub.add_argument("--seed", type=_seed, default=0, help="initialisation and draws")
+    sub.add_argument("--split-seed", type=_seed, default=0, help="the split")
     sub.add_argument("--resume", action="store_true", help="continue the run in --out")
     computes(sub)
+    sub.add_argument("-h", "--help", action=_TrainHelp, help="this, and the system's settings")
 
     sub = command("evaluate", _evaluate, "metrics of a finished run, computed afresh")
     sub.add_argument("folder", metavar="RUN", type=Path)
@@ -101,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("demo", _demo, "auxiliary learning on a planted graph, with its control")
     sub.add_argument("--seeds", type=int, default=3)
     return parser
+
+
+def _seed(text: str) -> int:
+    """A number every random generator takes."""
+    if not (text.isdecimal() and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"expected a whole number below 2**63, got {text!r}")
+    return int(text)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -119,12 +152,17 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
+def _train(arguments: argparse.Namespace) -> int:
+    from dglmeta.systems.base import check_device
+
     if arguments.resume and arguments.out is None:
         raise ConfigError("train: --resume needs --out, the run folder to continue.")
+    check_device(arguments.device)
     system = _system(arguments.system)
-    config = _config(system.Config, arguments, fields)
+    config = _config(system.Config, arguments)
     ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    for path in getattr(config, "metapaths", ()):
+        dglmeta.MetaPath.parse(path, ds.csr.schema)
     result = system(config).fit(
         ds,
         seed=arguments.seed,
@@ -133,18 +171,27 @@ def _train(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         resume=arguments.resume,
         device=arguments.device,
     )
-    record = result.record
-    settings = " ".join(str(record[k]) for k in ("encoder", "strategy", "protocol"))
-    print(f"{record['system']} {settings} on {record['data']}, seed {record['seed']}")
-    _print_metrics(result.metrics)
+    _print_record(result.record)
+    if arguments.out is not None:
+        print(f"wrote {arguments.out}")
+    return 0
+
+
+def _print_record(record: Mapping[str, Any]) -> None:
+    """What a training run came to."""
+    kind = " ".join(record[k] for k in ("system", "encoder", "strategy", "protocol") if k in record)
+    print(f"{kind} on {record['data']}, seed {record['seed']}")
+    _print_metrics(record["metrics"])
     print(
         f"best epoch {record['best_epoch']} of {record['epochs']}, "
         f"{1e3 * record['seconds_per_step']['median']:.1f} ms a step, "
         f"{record['seconds_total']:.1f} s, peak {record['peak_rss_mib']:.0f} MiB"
     )
-    if arguments.out is not None:
-        print(f"wrote {arguments.out}")
-    return 0
+
+
+def _print_metrics(metrics: Mapping[str, float]) -> None:
+    for name, value in sorted(metrics.items()):
+        print(f"  {name:<12} {value:.4f}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -157,8 +204,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _embed(arguments: argparse.Namespace) -> int:
-    from dglmeta.report.export import write_embeddings
+    from dglmeta.report.export import check_embeddings_path, write_embeddings
 
+    check_embeddings_path(arguments.out)
     embeddings = _load_run(arguments).embed()
     write_embeddings(arguments.out, embeddings)
     shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
@@ -175,28 +223,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _system(name: str) -> Any:
     """A system class by its command-line name."""
+    if name not in SYSTEMS:
+        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}.")
     return getattr(dglmeta.systems, SYSTEMS[name])
-
-
-def _config(kind: type[Any], arguments: argparse.Namespace, fields: Sequence[str]) -> Any:
-    """Settings from, in rising order: defaults, the packaged file, --config, flags."""
-    import tyro
-
-    from dglmeta.train import config_from_dict, packaged_config, read_config_file
-
-    if arguments.config is not None:
-        values = read_config_file(arguments.config)
-    else:
-        values = packaged_config(arguments.system, arguments.data)
-    flags = ["--" + f.name.replace("_", "-") for f in dataclasses.fields(kind)]
-    given = [f.split("=")[0].replace("_", "-") for f in fields if f.startswith("--")]
-    unknown = [f for f in given if f not in flags and f != "--help"]
-    if unknown:
-        raise ConfigError(
-            f"train {arguments.system}: unknown flags {' '.join(unknown)}. "
-            f"Its settings are {' '.join(flags)}."
-        )
-    return tyro.cli(kind, args=list(fields), default=config_from_dict(kind, values))
 
 
 def _load_run(arguments: argparse.Namespace) -> Any:
@@ -205,18 +234,76 @@ def _load_run(arguments: argparse.Namespace) -> Any:
     from dglmeta.train import RunFolder, config_from_dict
 
     check_device(arguments.device)
-    if not arguments.folder.is_dir():
-        raise DataError(
-            f"{arguments.command}: expected a run folder, got {arguments.folder}, which is not "
-            f"there. Give what `dglmeta train --out` wrote."
-        )
-    run = RunFolder(arguments.folder)
+    run = RunFolder(arguments.folder, write=False)
     begun = run.read_config()
     system = _system(begun["system"])
-    ds = dglmeta.load_dataset(begun["data"], root=arguments.data_dir)
-    return system(config_from_dict(system.Config, begun["config"])).load(ds, run)
+    config = config_from_dict(system.Config, begun["config"])
+    return system(config).load(dglmeta.load_dataset(begun["data"], root=arguments.data_dir), run)
 
 
-def _print_metrics(metrics: Any) -> None:
-    for name, value in sorted(metrics.items()):
-        print(f"  {name:<12} {value:.4f}")
+def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
+    """Settings from, in rising order: defaults, the packaged file or --config, flags."""
+    from dglmeta.train import config_from_dict, packaged_config, read_config_file
+
+    flags = vars(_settings_parser(arguments.system, kind).parse_args(arguments.settings))
+    if arguments.config is not None:
+        values = read_config_file(arguments.config)
+    else:
+        values = packaged_config(arguments.system, arguments.data)
+    return config_from_dict(kind, {**values, **flags})
+
+
+def _settings_parser(system: str, kind: type[Any]) -> _Parser:
+    """A flag for each field of a config dataclass; those not given stay away from the result."""
+    prog = f"dglmeta train {system}"
+    parser = _Parser(prog=prog, usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    group = parser.add_argument_group(f"settings of {system}")
+    told = _told_of_fields(kind)
+    for field in dataclasses.fields(kind):
+        form: dict[str, Any] = {"type": type(field.default)}
+        if isinstance(field.default, bool):
+            form = {"action": argparse.BooleanOptionalAction}
+        elif isinstance(field.default, tuple):
+            form = {"nargs": "*"}
+        text = f"{told.get(field.name, '')} (default: {field.default})".replace("%", "%%")
+        flag = "--" + field.name.replace("_", "-")
+        group.add_argument(flag, default=argparse.SUPPRESS, help=text, **form)
+    return parser
+
+
+def _told_of_fields(kind: type[Any]) -> dict[str, str]:
+    """What a config's docstring says of each field: its choices and its meaning."""
+    told: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
+        if line.startswith("    "):
+            told |= {name: f"{told[name]} {line.strip()}".strip() for name in names}
+        elif " : " in line:
+            together, _, form = line.partition(" : ")
+            names = together.split(", ")
+            told |= dict.fromkeys(names, form if form.startswith("{") else "")
+    return told
+
+
+class _TrainHelp(argparse.Action):
+    """Help on ``train``, and on the settings of the system if one is named."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Print and leave."""
+        del values, option_string
+        parser.print_help()
+        if namespace.system is None:
+            print("\nA system's own settings: dglmeta train SYSTEM --help")
+        else:
+            settings = _settings_parser(namespace.system, _system(namespace.system).Config)
+            print("\n" + settings.format_help().strip())
+        parser.exit()

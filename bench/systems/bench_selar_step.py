@@ -20,7 +20,7 @@ import torch
 
 import dglmeta as dm
 from dglmeta.meta import descend, detach, parameters_of, sgd_step
-from dglmeta.systems.selar import Config, SELAR, State, fold_masks, pooled_loss
+from dglmeta.systems.selar import SELAR, Config, State, fold_masks, pooled_loss
 from dglmeta.tasks import JointBatch, binary_losses
 
 
@@ -28,16 +28,17 @@ def double_backward_step(
     system: SELAR, state: State, batch: JointBatch, rng: np.random.Generator
 ) -> None:
     """Algorithm 1 with autograd through the look-ahead; the result equals ``SELAR.step``."""
-    model, weighter, adj = state.model, state.weighter, state.pairs.adjacency
+    model, weighter = state.model, state.weighter
+    a_hat = model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
     w = {name: p.detach().requires_grad_() for name, p in model.named_parameters()}
     theta = parameters_of(weighter)
 
     def run(params, src, dst):
-        return torch.func.functional_call(model, params, (adj, batch.edge_weight, src, dst))
+        return torch.func.functional_call(model, params, (a_hat, src, dst))
 
     def weighted_loss(held_out):
         losses = binary_losses(run(w, batch.src, batch.dst), batch.label)
-        v = weighter(weighter.describe(losses, batch.label))
+        v = weighter(weighter.describe(losses.detach(), batch.label))
         return pooled_loss(v, losses, held_out)
 
     masks = fold_masks(batch.label.shape[1], system.config.folds, rng)

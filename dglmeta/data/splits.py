@@ -139,7 +139,7 @@ def split_links(
     >>> len(split.train.src), len(split.valid.src), len(split.test.src)
     (30, 9, 9)
     >>> split.training_graph(ds.csr).adjacency("rated").n_edges, int(split.train.label.sum())
-    (15, 15)
+    (16, 16)
     """
     triple = hg.schema.edge_type(target)
     adj = hg.adjacency(triple)

@@ -67,6 +67,7 @@ def planted(
     n_topics: int = 30,
     ratings_per_user: int = 6,
     noise: float = 0.2,
+    skew: float = 1.0,
     shuffle_path: bool = False,
     seed: int = 0,
 ) -> Dataset:
@@ -126,8 +127,12 @@ def planted(
         n_items = max(2 * n_users // 3, n_topics)
     _check(n_users, n_items, n_topics, ratings_per_user, noise)
     rng = np.random.default_rng(seed)
-    topic_of_user = rng.integers(n_topics, size=n_users)
-    topic_of_item = rng.permutation(n_items) % n_topics  # every topic has items
+    share = np.arange(1, n_topics + 1) ** -skew
+    share /= share.sum()
+    topic_of_user = rng.choice(n_topics, n_users, p=share)
+    every = np.arange(n_topics)  # every topic has an item
+    topic_of_item = np.concatenate([every, rng.choice(n_topics, n_items - n_topics, p=share)])
+    topic_of_item = rng.permutation(topic_of_item)
     edges: dict[EdgeType, Edges] = {
         RATED: _rate(topic_of_user, topic_of_item, n_topics, ratings_per_user, noise, rng)
     }

@@ -138,9 +138,7 @@ class GCN(nn.Module):
         return _as_given(g, x, h)
 
 
-def message_adjacency(
-    g: Adjacency | HeteroCSR | DGLGraph, *, both_ways: bool = False
-) -> Adjacency:
+def message_adjacency(g: Adjacency | HeteroCSR | DGLGraph, *, both_ways: bool = False) -> Adjacency:
     """The square adjacency over all nodes that messages run along."""
     return g if isinstance(g, Adjacency) else as_csr(g).homogeneous(both_ways=both_ways).adjacency
 

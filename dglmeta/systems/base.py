@@ -120,16 +120,14 @@ class System(abc.ABC):
             not there.
         """
         check_device(device)
-        run = None
-        if out is not None:
-            run = RunFolder(out)
-            settings = dataclasses.asdict(self.config)
-            run.begin(
-                {"system": self.name, "data": ds.name, "seed": seed, "split_seed": split_seed},
-                settings,
-                resume=resume,
-            )
+        run = None if out is None else RunFolder(out)
+        what = {"system": self.name, "data": ds.name, "seed": seed, "split_seed": split_seed}
+        settings = dataclasses.asdict(self.config)
+        if run is not None and resume:
+            run.check_same(what, settings)
         state = self.init(ds, seed, split_seed)
+        if run is not None:  # only now, for it clears an earlier run away
+            run.begin(what, settings, resume=resume)
         training = _Training(self, state, seed)
         history = fit(
             training,

@@ -35,7 +35,7 @@ from dglmeta.data import Dataset, LinkSplit
 from dglmeta.graph import Adjacency
 from dglmeta.meta import Params, descend, hypergradient, parameters_of, value_and_pullback
 from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
-from dglmeta.systems.base import Result, System, check_choices, check_positive
+from dglmeta.systems.base import System, check_choices, check_positive
 from dglmeta.tasks import (
     JointBatch,
     JointPairs,

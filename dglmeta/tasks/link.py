@@ -1,4 +1,4 @@
-"""Link prediction: does the target edge join a pair?"""
+"""Link prediction: whether the target edge joins a pair."""
 
 from __future__ import annotations
 

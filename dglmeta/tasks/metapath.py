@@ -1,4 +1,4 @@
-"""Meta-path prediction: is a pair joined by at least one instance of a meta-path?"""
+"""Meta-path prediction: whether at least one instance of a meta-path joins a pair."""
 
 from __future__ import annotations
 

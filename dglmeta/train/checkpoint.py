@@ -24,7 +24,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         If the folder cannot be written; the previous checkpoint is then untouched.
     """
     part = path.with_suffix(".part")
-    torch.save({"format": FORMAT, **state}, part)
+    with part.open("wb") as file:  # given a path instead, torch hides why writing failed
+        torch.save({"format": FORMAT, **state}, file)
     os.replace(part, path)  # noqa: PTH105 - the same call on every platform, and atomic
 
 
@@ -40,7 +41,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise DataError(f"load_checkpoint: expected a checkpoint at {path}, got none. Train first.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        version = state["format"]
+        version = int(state["format"])
     except Exception as error:  # torch raises many kinds for a damaged file
         raise DataError(
             f"load_checkpoint: expected a checkpoint, got a damaged file {path} "

@@ -51,13 +51,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """
     try:
         return _settings(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(f"config: expected a TOML file at {path}, got {error}.") from error
 
 
 def packaged_config(system: str, data: str) -> dict[str, Any]:
     """The settings tuned for a data set that come with dglmeta; empty when there are none."""
-    file = resources.files("dglmeta.configs").joinpath(f"{system}-{Path(data).name}.toml")
+    file = resources.files("dglmeta") / "configs" / f"{system}-{Path(data).name}.toml"
     return _settings(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 

@@ -175,22 +175,22 @@ def restore(trainable: Trainable, run: RunFolder) -> None:
         If the checkpoint is missing, damaged, or of another configuration.
     """
     saved = load_checkpoint(run.checkpoint)
-    _load(trainable, saved["best"], run)
+    _load(trainable, saved, "best", run)
 
 
 def _continue(trainable: Trainable, run: RunFolder) -> tuple[History, dict[str, Any]]:
     """Put the last state back, and cut metrics.jsonl to the epochs it knows."""
     saved = load_checkpoint(run.checkpoint)
-    _load(trainable, saved["state"], run)
+    _load(trainable, saved, "state", run)
     history = History(**saved["history"])
     run.rewrite_metrics(history.metrics)
     return history, saved["best"]
 
 
-def _load(trainable: Trainable, state: dict[str, Any], run: RunFolder) -> None:
+def _load(trainable: Trainable, saved: dict[str, Any], which: str, run: RunFolder) -> None:
     try:
-        trainable.load_state_dict(state)
-    except (KeyError, RuntimeError, ValueError) as error:
+        trainable.load_state_dict(saved[which])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
             f"checkpoint: expected {run.checkpoint} to fit this configuration, got {error}. "
             f"Use the settings and data the run was begun with, or start in a new folder."

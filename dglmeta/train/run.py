@@ -24,16 +24,27 @@ class RunFolder:
     Parameters
     ----------
     path : path
-        Made if absent.
+    write : bool
+        Make the folder if it is absent. A folder that is only read must be there, and may be
+        write-protected.
 
     Raises
     ------
     DataError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or one to be read is not there.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, write: bool = True) -> None:
         self.path = Path(path)
+        if write:
+            self._make()
+        elif not self.path.is_dir():
+            raise DataError(
+                f"RunFolder: expected a run's folder, got {self.path}, which is not there. "
+                f"Give what `dglmeta train --out` wrote."
+            )
+
+    def _make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -43,17 +54,19 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """checkpoint.pt"""
+        """checkpoint.pt, the state after the last epochs and the best one."""
         return self.path / "checkpoint.pt"
 
     @property
+    def _config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
     def metrics(self) -> Path:
-        """metrics.jsonl, one JSON object an epoch"""
+        """metrics.jsonl, one JSON object an epoch."""
         return self.path / "metrics.jsonl"
 
-    def begin(
-        self, what: Mapping[str, Any], settings: Mapping[str, Any], *, resume: bool
-    ) -> None:
+    def begin(self, what: Mapping[str, Any], settings: Mapping[str, Any], *, resume: bool) -> None:
         """Write config.toml, and clear away an earlier run unless it is to be resumed.
 
         Parameters
@@ -72,8 +85,8 @@ class RunFolder:
         DataError
             If the folder cannot be written.
         """
-        if resume and (self.path / "config.toml").is_file():
-            self._check_same(what, settings)
+        if resume and self._config.is_file():
+            self.check_same(what, settings)
             return
         for path in (self.checkpoint, self.metrics, self.path / "result.json"):
             path.unlink(missing_ok=True)
@@ -81,11 +94,24 @@ class RunFolder:
         lines += ["", "[config]"] + [f"{k} = {_toml(v)}" for k, v in settings.items()]
         self._write("config.toml", "\n".join(lines) + "\n")
 
-    def _check_same(self, what: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def check_same(self, what: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Refuse settings other than those a run in this folder was begun with, if there is one.
+
+        The number of epochs and the patience may differ.
+
+        Raises
+        ------
+        ConfigError
+            Naming the settings that differ.
+        DataError
+            If the folder's config cannot be read.
+        """
+        if not self._config.is_file():
+            return
         begun = self.read_config()
         now = {**what, **{f"config.{k}": _plain(v) for k, v in settings.items()}}
         was = {k: v for k, v in begun.items() if k != "config"}
-        was |= {f"config.{k}": v for k, v in begun.get("config", {}).items()}
+        was |= {f"config.{k}": v for k, v in begun["config"].items()}
         differing = sorted(k for k in now.keys() | was.keys() if now.get(k) != was.get(k))
         differing = [k for k in differing if k not in ("config.epochs", "config.patience")]
         if differing:
@@ -101,21 +127,34 @@ class RunFolder:
         Raises
         ------
         DataError
-            If it is missing or not valid TOML.
+            If it is missing, not valid TOML, or not what ``begin`` wrote.
         """
-        path = self.path / "config.toml"
+        path = self._config
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            begun = tomllib.loads(path.read_text(encoding="utf-8"))
+            lacking = [key for key in ("system", "data", "config") if key not in begun]
+            if lacking:
+                raise ValueError(f"none of its {', '.join(lacking)}")
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"RunFolder: expected a run's config at {path}, got {error}. "
                 f"Give a folder that `dglmeta train --out` wrote."
             ) from error
+        return begun
 
     def append_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Add one epoch's line."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
+        """Add one epoch's line.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written, as on a full disk.
+        """
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def rewrite_metrics(self, metrics: Iterable[Mapping[str, Any]]) -> None:
         """Replace all lines, as a resumed run does with those its checkpoint knows."""
@@ -136,7 +175,7 @@ class RunFolder:
         path = self.path / "result.json"
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             raise DataError(
                 f"RunFolder: expected a finished run's {path}, got {error}. "
                 f"Finish it with `dglmeta train ... --out {self.path} --resume`."

@@ -8,6 +8,7 @@ from numba import njit
 
 from dglmeta.kernels.cpu.edges import edge_at
 from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
+from dglmeta.kernels.cpu.simd import WIDTH, add_scaled, load, store, zeros
 
 __all__ = ["spmm"]
 
@@ -51,29 +52,42 @@ def spmm(
     array([[11., 22.],
            [10., 20.]])
     """
-    n_cols, n_heads, d = x.shape
+    _, n_heads, d = x.shape
     out = np.empty((len(indptr) - 1, n_heads, d), x.dtype)
-    y = out
     if n_heads > 1 and (weight is None or weight.shape[1] == 1):
-        # Heads that share a weight are one wide head.
-        x, y = x.reshape(n_cols, 1, n_heads * d), out.reshape(len(out), 1, n_heads * d)
+        n_heads, d = 1, n_heads * d  # heads that share a weight are one wide head
     work_ns = len(indices) * (1 + n_heads * d / 8)
-    run_blocks(_rows, row_blocks(indptr, work_ns), indptr, indices, edge_ids, weight, x, y)
+    flat_x, flat_y = x.reshape(-1), out.reshape(-1)
+    run_blocks(
+        _rows, row_blocks(indptr, work_ns), indptr, indices, edge_ids, weight, n_heads, d,
+        flat_x, flat_y,
+    )  # fmt: skip
     return out
 
 
 @njit(cache=True, nogil=True)
-def _rows(begin, end, indptr, indices, edge_ids, weight, x, y):
-    for i in range(begin, end):
-        total = y[i]  # (H, d)
-        total[:] = 0
-        for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
-            neighbour = x[np.uint64(indices[p])]  # (H, d)
-            for h in range(x.shape[1]):
-                if weight is None:
-                    for k in range(x.shape[2]):
-                        total[h, k] += neighbour[h, k]
-                else:
-                    w = weight[edge_at(edge_ids, p), h]
-                    for k in range(x.shape[2]):
-                        total[h, k] += w * neighbour[h, k]
+def _rows(begin, end, indptr, indices, edge_ids, weight, n_heads, d, x, y):
+    """Blocks of ``WIDTH`` features in registers, what is left over one by one."""
+    stride = np.uint64(n_heads * d)
+    in_blocks = d - d % WIDTH
+    for i in range(np.uint64(begin), np.uint64(end)):
+        first, last = np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
+        for h in range(n_heads):
+            for k in range(h * d, h * d + in_blocks, WIDTH):
+                total = zeros(x)
+                for p in range(first, last):
+                    lanes = load(x, np.uint64(indices[p]) * stride + np.uint64(k))
+                    if weight is None:
+                        total = add_scaled(total, x.dtype.type(1), lanes)
+                    else:
+                        total = add_scaled(total, weight[edge_at(edge_ids, p), h], lanes)
+                store(y, i * stride + np.uint64(k), total)
+            for k in range(h * d + in_blocks, (h + 1) * d):
+                rest = x.dtype.type(0)
+                for p in range(first, last):
+                    value = x[np.uint64(indices[p]) * stride + np.uint64(k)]
+                    if weight is None:
+                        rest += value
+                    else:
+                        rest += weight[edge_at(edge_ids, p), h] * value
+                y[i * stride + np.uint64(k)] = rest

@@ -53,7 +53,9 @@ def test_jvp_equals_double_backward(n_folds):
     slow = hypergradient(*functions, w, theta, fold, lr=0.3, mode="double_backward")
     torch.testing.assert_close(fast.meta_loss, slow.meta_loss, rtol=1e-12, atol=0)
     for name in theta:
-        torch.testing.assert_close(fast.gradients[name], slow.gradients[name], rtol=1e-9, atol=1e-14)
+        torch.testing.assert_close(
+            fast.gradients[name], slow.gradients[name], rtol=1e-9, atol=1e-14
+        )
 
 
 def test_jvp_equals_central_differences():
@@ -82,7 +84,9 @@ def test_jvp_equals_central_differences():
                 for sign in (1, -1)
             )
             expected = (up - down) / (2 * eps)
-            assert gradients[name].flatten()[i] == pytest.approx(expected.item(), abs=1e-8, rel=1e-6)
+            assert gradients[name].flatten()[i] == pytest.approx(
+                expected.item(), abs=1e-8, rel=1e-6
+            )
 
 
 def test_pullback_is_the_gradient_at_w():
@@ -112,7 +116,9 @@ def test_weight_hypergradient_agrees_in_both_modes_for_a_module():
     slow = weight_hypergradient(*arguments, lr=0.1, mode="double_backward")
     assert set(fast.gradients) == set(parameters_of(arguments[1]))
     for name in fast.gradients:
-        torch.testing.assert_close(fast.gradients[name], slow.gradients[name], rtol=1e-9, atol=1e-14)
+        torch.testing.assert_close(
+            fast.gradients[name], slow.gradients[name], rtol=1e-9, atol=1e-14
+        )
 
 
 def test_neither_w_nor_theta_is_written():
