@@ -34,7 +34,7 @@ def double_backward_step(
     theta = parameters_of(weighter)
 
     def run(params, src, dst):
-        return torch.func.functional_call(model, params, (a_hat, src, dst))
+        return torch.func.functional_call(model, params, (model.locate(a_hat, src, dst),))
 
     def weighted_loss(held_out):
         losses = binary_losses(run(w, batch.src, batch.dst), batch.label)

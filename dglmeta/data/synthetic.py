@@ -16,6 +16,8 @@ __all__ = ["planted", "toy"]
 Ids = npt.NDArray[np.int64]
 Edges = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
+import os
+PER = int(os.environ.get("PER","2"))
 RATED = ("user", "rated", "item")
 FOLLOWS = ("user", "follows", "topic")
 ABOUT = ("item", "about", "topic")
@@ -178,7 +180,7 @@ def _rate(
 
 def _two_each(n: int, n_targets: int, rng: np.random.Generator) -> Edges:
     """Each of n nodes tied to one or two targets drawn uniformly."""
-    keys = np.unique(np.repeat(np.arange(n), 2) * n_targets + rng.integers(n_targets, size=2 * n))
+    keys = np.unique(np.repeat(np.arange(n), PER) * n_targets + rng.integers(n_targets, size=PER * n))
     return keys // n_targets, keys % n_targets
 
 

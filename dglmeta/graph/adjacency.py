@@ -172,6 +172,28 @@ class Adjacency:
             ids = (np.cumsum(kept) - 1)[self.edge_ids[kept_here]]
         return Adjacency(kept_before[self.indptr], self.indices[kept_here], ids, self.n_dst)
 
+    def rows(self, nodes: Array) -> tuple[Adjacency, Array]:
+        """The edges of some sources only, renumbered in their order here, and their ids here.
+
+        Parameters
+        ----------
+        nodes : (n,) integers
+            Sources in [0, n_src); row k of the result holds the edges of ``nodes[k]``.
+
+        Returns
+        -------
+        part : Adjacency
+            Of shape (n, n_dst).
+        edge_ids : (n_part_edges,) int64
+            Id in this adjacency of each edge of the part.
+        """
+        begin = self.indptr[nodes]
+        n_each = self.indptr[1:][nodes] - begin
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(n_each)])
+        positions = np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], n_each)
+        ids = positions if self.edge_ids is None else self.edge_ids[positions]
+        return Adjacency(indptr, self.indices[positions], None, self.n_dst), ids
+
     def _sources(self) -> Array:
         """Source of the edge at each position."""
         return np.repeat(_positions(self.n_src), self.out_degrees)

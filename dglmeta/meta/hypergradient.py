@@ -195,7 +195,8 @@ def weight_hypergradient(
     ...     def forward(self, losses):
     ...         return self.a
     >>> losses = lambda p: torch.stack([p["w"] ** 2, (p["w"] - 2) ** 2])
-    >>> g = weight_hypergradient(losses, Constant(), lambda p: p["w"], {"w": torch.ones(())}, lr=0.1)
+    >>> start = {"w": torch.ones(())}
+    >>> g = weight_hypergradient(losses, Constant(), lambda p: p["w"], start, lr=0.1)
     >>> g.gradients["a"]  # -lr times d losses / d w, which is 2 and -2 at w = 1
     tensor([-0.2000,  0.2000])
     """

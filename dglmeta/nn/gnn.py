@@ -26,7 +26,12 @@ class Messages(NamedTuple):
     adjacency: Adjacency
     """Rows receive, columns send; self loops last."""
     weight: Tensor
-    """(n_edges + N,) by edge id."""
+    """By edge id."""
+
+    def to(self, nodes: Tensor) -> Messages:
+        """The messages that some nodes receive; row k is ``nodes[k]``."""
+        part, edge_ids = self.adjacency.rows(nodes.numpy())
+        return Messages(part, self.weight[torch.from_numpy(edge_ids)])
 
 
 class GCN(nn.Module):
@@ -108,17 +113,21 @@ class GCN(nn.Module):
         between = weight * ops.gather_src(adj, source) * ops.gather_dst(adj, destination)
         return Messages(adj.with_loops.T, torch.cat([between, source * destination]))
 
+    def layers(self, a_hat: Messages, nodes: Tensor) -> list[Messages]:
+        """What each layer sums over when only some nodes' embeddings are wanted."""
+        return [a_hat] * (len(self.weights) - 1) + [a_hat.to(nodes)]
+
     def forward(
         self,
-        g: Messages | Adjacency | HeteroCSR | DGLGraph,
+        g: list[Messages] | Adjacency | HeteroCSR | DGLGraph,
         x: Features,
         edge_weight: Tensor | None = None,
     ) -> Features:
-        """Embeddings of all nodes.
+        """Embeddings of all nodes, or of those that ``layers`` was asked for.
 
         Parameters
         ----------
-        g : Adjacency, HeteroCSR, DGLGraph, or what ``messages`` made of one
+        g : Adjacency, HeteroCSR, DGLGraph, or what ``layers`` made of one
         x : (N, d_in) tensor, or dict of node type to (n, d_in)
             Node features.
         edge_weight : (n_edges,) tensor, optional
@@ -128,13 +137,13 @@ class GCN(nn.Module):
         -------
         embeddings : (N, d_out) tensor, or dict, as ``x`` came
         """
-        a_hat = g if isinstance(g, Messages) else self.messages(g, edge_weight)
+        if isinstance(g, list):
+            layers = g
+        else:
+            layers = [self.messages(g, edge_weight)] * len(self.weights)
         h = _one_tensor(g, x)
-        last = len(self.weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            h = ops.spmm(a_hat.adjacency, h @ weight, a_hat.weight) + bias
-            if layer < last:
-                h = torch.relu(h)
+        for k, (a_hat, w, b) in enumerate(zip(layers, self.weights, self.biases, strict=True)):
+            h = ops.spmm(a_hat.adjacency, (torch.relu(h) if k else h) @ w, a_hat.weight) + b
         return _as_given(g, x, h)
 
 
@@ -143,11 +152,11 @@ def message_adjacency(g: Adjacency | HeteroCSR | DGLGraph, *, both_ways: bool = 
     return g if isinstance(g, Adjacency) else as_csr(g).homogeneous(both_ways=both_ways).adjacency
 
 
-def _one_tensor(g: Messages | Adjacency | HeteroCSR | DGLGraph, x: Features) -> Tensor:
+def _one_tensor(g: list[Messages] | Adjacency | HeteroCSR | DGLGraph, x: Features) -> Tensor:
     """Features of all nodes in one (N, d) tensor, types in the graph's order."""
     if isinstance(x, Tensor):
         return x
-    if isinstance(g, Adjacency | Messages):
+    if isinstance(g, Adjacency | list):
         raise DataError(
             "GCN: expected one (N, d) tensor with an Adjacency, got a dict. "
             "Concatenate the features of all types."
@@ -162,9 +171,11 @@ def _one_tensor(g: Messages | Adjacency | HeteroCSR | DGLGraph, x: Features) -> 
     return torch.cat([x[t] for t in hg.schema.node_types])
 
 
-def _as_given(g: Messages | Adjacency | HeteroCSR | DGLGraph, x: Features, h: Tensor) -> Features:
+def _as_given(
+    g: list[Messages] | Adjacency | HeteroCSR | DGLGraph, x: Features, h: Tensor
+) -> Features:
     """Embeddings in the form the features had."""
-    if isinstance(x, Tensor) or isinstance(g, Adjacency | Messages):
+    if isinstance(x, Tensor) or isinstance(g, Adjacency | list):
         return h
     hg = as_csr(g)
     sizes = [hg.n_nodes[t] for t in hg.schema.node_types]

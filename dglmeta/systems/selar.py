@@ -32,7 +32,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dglmeta.data import Dataset, LinkSplit
-from dglmeta.graph import Adjacency
 from dglmeta.meta import Params, descend, hypergradient, parameters_of, value_and_pullback
 from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
 from dglmeta.systems.base import System, check_choices, check_positive
@@ -115,6 +114,14 @@ class Config:
         check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
 
 
+class Pairs(NamedTuple):
+    """Pairs to score, and what their embeddings are computed from."""
+
+    layers: list[Messages]  # the last receives at the pairs' nodes only
+    src: Tensor  # (T, B) rows of the last layer
+    dst: Tensor  # (T, B)
+
+
 class LinkModel(nn.Module):
     """w: an embedding a node, an encoder over the whole graph, a head a task."""
 
@@ -124,13 +131,15 @@ class LinkModel(nn.Module):
         self.encoder = ENCODERS[config.encoder](config.d, config.d, n_layers=config.n_layers)
         self.heads = PairHeads(n_tasks, config.d)
 
-    def encode(self, graph: Adjacency | Messages) -> Tensor:
-        """(N, d) embeddings of all nodes."""
-        return self.encoder(graph, self.embedding)
+    def locate(self, a_hat: Messages, src: Tensor, dst: Tensor) -> Pairs:
+        """Pairs of nodes, with just the messages that their embeddings depend on."""
+        nodes, (src, dst) = torch.unique(torch.stack([src, dst]), return_inverse=True)
+        return Pairs(self.encoder.layers(a_hat, nodes), src, dst)
 
-    def forward(self, graph: Adjacency | Messages, src: Tensor, dst: Tensor) -> Tensor:
+    def forward(self, pairs: Pairs) -> Tensor:
         """(T, B) logits of pairs of the first T tasks."""
-        return self.heads(self.encode(graph), src, dst)
+        z = self.encoder(pairs.layers, self.embedding)
+        return self.heads(z, pairs.src, pairs.dst)
 
 
 def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor) -> Tensor:
@@ -199,10 +208,11 @@ class SELAR(System):
         """One step of Algorithm 1; changes ``state``."""
         w, theta = parameters_of(state.model), parameters_of(state.weighter)
         a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
+        every = state.model.locate(a_hat, batch.src, batch.dst)
         n_pairs = batch.label.shape[1]
 
         def logits(w: Params) -> Tensor:  # (T + 1, B)
-            return functional_call(state.model, w, (a_hat, batch.src, batch.dst))
+            return functional_call(state.model, w, (every,))
 
         def weights(s: Tensor, theta: Params) -> Tensor:  # (T + 1, B)
             return self._weights(state, theta, s, batch.label)
@@ -212,8 +222,8 @@ class SELAR(System):
 
         def meta_loss(w: Params, held_out: Tensor) -> Tensor:
             fold = held_out.nonzero().squeeze(1)
-            pairs = (batch.src[:1, fold], batch.dst[:1, fold])
-            (s,) = functional_call(state.model, w, (a_hat, *pairs))
+            pairs = state.model.locate(a_hat, batch.src[:1, fold], batch.dst[:1, fold])
+            (s,) = functional_call(state.model, w, (pairs,))
             return binary_losses(s, batch.label[0, fold]).mean()
 
         if self.strategy.weighted:
@@ -275,14 +285,15 @@ class SELAR(System):
         """AUC, AP and F1 of a split, by the whole training graph; nothing is sampled."""
         rows: LinkTask = LinkTask(state.split.target, getattr(state.split, split))
         with torch.no_grad():
-            (s,) = state.model(state.pairs.adjacency, *state.pairs.locate(rows))
+            a_hat = state.model.encoder.messages(state.pairs.adjacency)
+            (s,) = state.model(state.model.locate(a_hat, *state.pairs.locate(rows)))
         metrics = link_metrics(s.numpy(), rows.rows.label)
         return {f"{split}_{name}": value for name, value in metrics.items()}
 
     def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
         """(n, d) embeddings of every node type."""
         with torch.no_grad():
-            z = state.model.encode(state.pairs.adjacency).numpy()
+            z = state.model.encoder(state.pairs.adjacency, state.model.embedding).numpy()
         return state.pairs.by_type(z)
 
     def log(self, state: State) -> dict[str, object]:
@@ -294,6 +305,6 @@ class SELAR(System):
     def _task_weights(self, state: State, batch: JointBatch) -> Tensor:
         with torch.no_grad():
             a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
-            s = state.model(a_hat, batch.src, batch.dst)
+            s = state.model(state.model.locate(a_hat, batch.src, batch.dst))
             v = self._weights(state, parameters_of(state.weighter), s, batch.label).mean(1)
         return v / v[0]

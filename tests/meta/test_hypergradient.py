@@ -45,6 +45,10 @@ def problem(seed=0, n=12, n_folds=3):
     return outputs, coefficients, inner_loss, meta_loss, w, theta, fold
 
 
+def assert_equal_to_1e_9(got, expected):
+    torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-14)
+
+
 @pytest.mark.parametrize("n_folds", [1, 3])
 def test_jvp_equals_double_backward(n_folds):
     *functions, w, theta, fold = problem(n_folds=max(n_folds, 2))
