@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dglmeta import data, errors, graph, labels, meta, nn, ops, paths, systems
+    from dglmeta._dgl import load_dgl
     from dglmeta.data import load_dataset
     from dglmeta.graph import Adjacency, GraphBatch, HeteroCSR, MetaPath, Schema
     from dglmeta.paths import (
@@ -43,6 +44,7 @@ __all__ = [
     "graph",
     "labels",
     "load_dataset",
+    "load_dgl",
     "meta",
     "metapath_connected",
     "metapath_product",
@@ -65,6 +67,7 @@ _ROOM_OF = {
     "add_hubs": "paths",
     "estimate_product": "paths",
     "load_dataset": "data",
+    "load_dgl": "_dgl",
     "metapath_connected": "paths",
     "metapath_product": "paths",
     "sample_metapath_pairs": "paths",

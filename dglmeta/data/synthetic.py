@@ -16,8 +16,6 @@ __all__ = ["planted", "toy"]
 Ids = npt.NDArray[np.int64]
 Edges = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
-import os
-PER = int(os.environ.get("PER","2"))
 RATED = ("user", "rated", "item")
 FOLLOWS = ("user", "follows", "topic")
 ABOUT = ("item", "about", "topic")
@@ -63,23 +61,23 @@ def toy() -> Dataset:
 
 
 def planted(
-    n_users: int = 1500,
+    n_users: int = 1000,
     n_items: int | None = None,
     *,
-    n_topics: int = 30,
+    n_topics: int = 20,
     ratings_per_user: int = 6,
     noise: float = 0.2,
-    skew: float = 1.0,
     shuffle_path: bool = False,
     seed: int = 0,
 ) -> Dataset:
     """A heterograph whose target links depend on a known meta-path, beside two that are decoys.
 
-    Every user follows a topic and every item is about one. A user rates items about the topic
-    followed, but with probability ``noise`` any item. So the meta-path user-topic-item joins
-    exactly the pairs the ratings are a thin sample of: a model that also predicts the path has
-    many more examples of the same rule than the few ratings give. Users and items are also tied,
-    at random, to cities and devices; the two meta-paths through them say nothing.
+    Every user follows a topic and every item is about one, some topics more often than others. A
+    user rates items about the topic followed, but with probability ``noise`` any item. So the
+    meta-path user-topic-item joins exactly the pairs the ratings are a thin sample of: a model
+    that also predicts the path has many more examples of the same rule than the few ratings give.
+    Users and items are also tied, at random, to cities and devices; the two meta-paths through
+    them say nothing.
 
     With ``shuffle_path`` the users of all follows, and the items of all topics, change places at
     random after the ratings are drawn. Degrees and ratings stay, but the path says nothing either:
@@ -91,7 +89,7 @@ def planted(
     n_items : int, optional
         Two thirds of ``n_users`` when absent.
     n_topics : int
-        Also the number of cities and of devices; at most ``n_items``.
+        Also the number of cities and of devices; at most ``n_users`` and ``n_items``.
     ratings_per_user : int
         Ratings drawn for each user; repeats count once, so most have a few less.
     noise : float
@@ -109,19 +107,20 @@ def planted(
     Raises
     ------
     ConfigError
-        If a size is not positive, there are fewer items than topics, or ``noise`` is no
+        If a size is not positive, there are more topics than users or items, or ``noise`` is no
         probability.
 
     Notes
     -----
-    Edges: about ``n_users * (ratings_per_user + 5) + 5 * n_items``. Cost O(edges log edges), peak
-    about 100 bytes a rating.
+    Topics are unequal because from a symmetric start, where no topic stands out, gradient descent
+    lingers. Edges: about ``n_users * (ratings_per_user + 5) + 5 * n_items``. Cost
+    O(edges log edges), peak about 100 bytes a rating.
 
     Examples
     --------
     >>> ds = planted(n_users=300, seed=1)
     >>> ds.csr.n_nodes
-    {'user': 300, 'item': 200, 'topic': 30, 'city': 30, 'device': 30}
+    {'user': 300, 'item': 200, 'topic': 20, 'city': 20, 'device': 20}
     >>> ds.metapaths
     ('user-topic-item', 'user-city-item', 'user-device-item')
     """
@@ -129,12 +128,8 @@ def planted(
         n_items = max(2 * n_users // 3, n_topics)
     _check(n_users, n_items, n_topics, ratings_per_user, noise)
     rng = np.random.default_rng(seed)
-    share = np.arange(1, n_topics + 1) ** -skew
-    share /= share.sum()
-    topic_of_user = rng.choice(n_topics, n_users, p=share)
-    every = np.arange(n_topics)  # every topic has an item
-    topic_of_item = np.concatenate([every, rng.choice(n_topics, n_items - n_topics, p=share)])
-    topic_of_item = rng.permutation(topic_of_item)
+    topic_of_user = _draw_topics(n_users, n_topics, rng)
+    topic_of_item = _draw_topics(n_items, n_topics, rng)
     edges: dict[EdgeType, Edges] = {
         RATED: _rate(topic_of_user, topic_of_item, n_topics, ratings_per_user, noise, rng)
     }
@@ -155,6 +150,14 @@ def planted(
     )
     metapaths = ("user-topic-item", "user-city-item", "user-device-item")
     return Dataset("planted", hg, RATED, metapaths, card=card)
+
+
+def _draw_topics(n: int, n_topics: int, rng: np.random.Generator) -> Ids:
+    """A topic each, topic k in proportion to 1 / sqrt(k + 1); every topic at least once."""
+    share = np.arange(1, n_topics + 1) ** -0.5
+    topics = rng.choice(n_topics, n, p=share / share.sum())
+    topics[:n_topics] = np.arange(n_topics)
+    return rng.permutation(topics)
 
 
 def _rate(
@@ -180,15 +183,15 @@ def _rate(
 
 def _two_each(n: int, n_targets: int, rng: np.random.Generator) -> Edges:
     """Each of n nodes tied to one or two targets drawn uniformly."""
-    keys = np.unique(np.repeat(np.arange(n), PER) * n_targets + rng.integers(n_targets, size=PER * n))
+    keys = np.unique(np.repeat(np.arange(n), 2) * n_targets + rng.integers(n_targets, size=2 * n))
     return keys // n_targets, keys % n_targets
 
 
 def _check(n_users: int, n_items: int, n_topics: int, per_user: int, noise: float) -> None:
-    if min(n_users, n_topics, per_user) < 1 or n_items < n_topics:
+    if min(n_topics, per_user) < 1 or min(n_users, n_items) < n_topics:
         raise ConfigError(
-            f"planted: expected n_users, n_topics and ratings_per_user >= 1 and n_items >= "
-            f"n_topics, got {n_users}, {n_topics}, {per_user} and {n_items} items. Change them."
+            f"planted: expected ratings_per_user >= 1 and n_users, n_items >= n_topics >= 1, got "
+            f"{per_user}, {n_users}, {n_items} and {n_topics}. Change them."
         )
     if not 0 <= noise <= 1:
         raise ConfigError(f"planted: expected noise in [0, 1], got {noise}. It is a probability.")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from dglmeta.data import Dataset
 from dglmeta.errors import ConfigError, DeviceError
@@ -174,7 +175,11 @@ class System(abc.ABC):
     ) -> dict[str, Any]:
         """The contents of result.json."""
         settings = dataclasses.asdict(self.config)
-        modules = [p for p in state.parts.values() if isinstance(p, nn.Module)]
+        learned = [
+            part
+            for part in state.parts.values()
+            if isinstance(part, nn.Module) and not isinstance(part, AveragedModel)
+        ]
         return {
             "system": self.name,
             "data": ds.name,
@@ -188,7 +193,7 @@ class System(abc.ABC):
             "seconds_per_step": history.seconds_per_step,
             "seconds_total": history.seconds_total,
             "peak_rss_mib": peak_rss_mib(),
-            "n_parameters": sum(p.numel() for m in modules for p in m.parameters()),
+            "n_parameters": sum(p.numel() for m in learned for p in m.parameters()),
             "config": settings,
             **describe_environment(),
         }

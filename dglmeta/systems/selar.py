@@ -30,8 +30,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dglmeta.data import Dataset, LinkSplit
+from dglmeta.errors import ConfigError
 from dglmeta.meta import Params, descend, hypergradient, parameters_of, value_and_pullback
 from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
 from dglmeta.systems.base import System, check_choices, check_positive
@@ -86,6 +88,9 @@ class Config:
         Adam step size and hidden width of V.
     weight_decay : float
         L2 penalty on embeddings and encoder.
+    averaging : float
+        In [0, 1): what is evaluated is the running mean of w over steps with this decay (Polyak
+        averaging); 0 evaluates w itself.
     folds : int
         Meta cross-validation folds of each batch; 1 holds a third of it out.
     epochs, patience : int
@@ -103,6 +108,7 @@ class Config:
     weighter_lr: float = 1e-4
     weighter_hidden: int = 1000
     weight_decay: float = 1e-5
+    averaging: float = 0.99
     folds: int = 3
     epochs: int = 100
     patience: int = 20
@@ -112,6 +118,10 @@ class Config:
         check_choices("SELAR.Config", self, choices)
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
         check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
+        if not 0 <= self.averaging < 1:
+            raise ConfigError(
+                f"SELAR.Config: expected averaging in [0, 1), got {self.averaging}. 0 turns it off."
+            )
 
 
 class Pairs(NamedTuple):
@@ -171,6 +181,7 @@ class State:
     pairs: JointPairs
     split: LinkSplit
     model: LinkModel
+    averaged: AveragedModel
     optimizer: torch.optim.Optimizer
     weighter: SampleWeighter
     weighter_optimizer: torch.optim.Optimizer
@@ -181,6 +192,7 @@ class State:
         """What a checkpoint holds."""
         return {
             "model": self.model,
+            "averaged": self.averaged,
             "optimizer": self.optimizer,
             "weighter": self.weighter,
             "weighter_optimizer": self.weighter_optimizer,
@@ -240,6 +252,7 @@ class SELAR(System):
         s = s.requires_grad_()
         (cotangent,) = torch.autograd.grad(inner_loss(s, v, torch.zeros(n_pairs)), s)
         descend(state.optimizer, state.model, pullback(cotangent))
+        state.averaged.update_parameters(state.model)
 
     @property
     def strategy(self) -> Strategy:
@@ -271,7 +284,10 @@ class SELAR(System):
         ]
         adam = torch.optim.Adam(groups, lr=self.config.lr, fused=True)
         adam_v = torch.optim.Adam(weighter.parameters(), lr=self.config.weighter_lr, fused=True)
-        return State(pairs, split, model, adam, weighter, adam_v, torch.ones(pairs.n_tasks))
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.config.averaging))
+        return State(
+            pairs, split, model, averaged, adam, weighter, adam_v, torch.ones(pairs.n_tasks)
+        )
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """One pass over the primary pairs."""
@@ -284,16 +300,18 @@ class SELAR(System):
     def evaluate(self, state: State, split: str) -> dict[str, float]:
         """AUC, AP and F1 of a split, by the whole training graph; nothing is sampled."""
         rows: LinkTask = LinkTask(state.split.target, getattr(state.split, split))
+        model: LinkModel = state.averaged.module
         with torch.no_grad():
-            a_hat = state.model.encoder.messages(state.pairs.adjacency)
-            (s,) = state.model(state.model.locate(a_hat, *state.pairs.locate(rows)))
+            a_hat = model.encoder.messages(state.pairs.adjacency)
+            (s,) = model(model.locate(a_hat, *state.pairs.locate(rows)))
         metrics = link_metrics(s.numpy(), rows.rows.label)
         return {f"{split}_{name}": value for name, value in metrics.items()}
 
     def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
         """(n, d) embeddings of every node type."""
         with torch.no_grad():
-            z = state.model.encoder(state.pairs.adjacency, state.model.embedding).numpy()
+            model: LinkModel = state.averaged.module
+            z = model.encoder(state.pairs.adjacency, model.embedding).numpy()
         return state.pairs.by_type(z)
 
     def log(self, state: State) -> dict[str, object]:

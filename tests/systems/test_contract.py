@@ -1,0 +1,175 @@
+"""What every system of dglmeta.systems keeps, so that one can be put in another's place."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import dglmeta as dm
+from dglmeta import systems
+from dglmeta.data import Dataset, Rows
+from dglmeta.errors import ConfigError, DeviceError
+from dglmeta.systems import System
+from dglmeta.train import RunFolder, config_from_dict
+
+ALL = [
+    kind
+    for kind in map(vars(systems).get, systems.__all__)
+    if issubclass(kind, System) and kind is not System
+]
+
+SMALL = {"selar": {"batch": 8, "epochs": 4, "d": 4, "weighter_hidden": 10}}
+"""Settings that make each system quick on toy."""
+
+METRICS = {"selar": {"auc", "ap", "f1"}}
+"""What each system measures on a split."""
+
+RESULT_FIELDS = {
+    *("system", "data", "protocol", "seed", "split_seed", "metrics", "best_epoch", "epochs"),
+    *("steps", "seconds_per_step", "seconds_total", "peak_rss_mib", "n_parameters", "config"),
+    *("versions", "commit"),
+}
+
+
+@pytest.fixture(scope="module", params=ALL, ids=lambda kind: kind.name)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return dm.load_dataset("toy")
+
+
+@pytest.fixture(scope="module")
+def result_and_folder(kind, toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / kind.name
+    return small(kind).fit(toy, seed=0, out=folder), folder
+
+
+def small(kind):
+    return kind(kind.Config(**SMALL[kind.name]))
+
+
+def test_the_config_is_frozen_and_knows_no_other_fields(kind):
+    config = kind.Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.epochs = 1
+    with pytest.raises(TypeError):
+        kind.Config(no_such_field=1)
+    with pytest.raises(ConfigError, match="no_such_field"):
+        config_from_dict(kind.Config, {"no_such_field": 1})
+
+
+def test_a_config_survives_its_file(kind, toy, tmp_path):
+    config = small(kind).config
+    run = RunFolder(tmp_path)
+    run.begin({"system": kind.name, "data": "toy"}, dataclasses.asdict(config), resume=False)
+    assert config_from_dict(kind.Config, run.read_config()["config"]) == config
+
+
+@pytest.mark.parametrize("field", ["epochs", "patience"])
+def test_a_run_of_no_epochs_is_refused(kind, field):
+    with pytest.raises(ConfigError, match=field):
+        kind.Config(**{field: 0})
+
+
+def test_training_gives_finite_metrics_under_the_right_names(kind, result_and_folder):
+    result, _ = result_and_folder
+    names = {f"{split}_{m}" for split in ("valid", "test") for m in METRICS[kind.name]}
+    assert set(result.metrics) == names
+    assert kind.monitor in names
+    assert all(0 <= value <= 1 for value in result.metrics.values())
+
+
+def test_a_run_folder_holds_what_the_design_names(kind, result_and_folder):
+    result, folder = result_and_folder
+    written = {p.name for p in folder.iterdir()}
+    assert written == {"config.toml", "metrics.jsonl", "checkpoint.pt", "result.json"}
+    record = json.loads((folder / "result.json").read_text())
+    assert set(record) >= RESULT_FIELDS
+    assert set(record["seconds_per_step"]) == {"median", "p10", "p90"}
+    assert record["system"] == kind.name
+    assert record["metrics"] == dict(result.metrics)
+    epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [e["epoch"] for e in epochs] == list(range(record["epochs"]))
+    assert max(e[kind.monitor] for e in epochs) == epochs[record["best_epoch"]][kind.monitor]
+
+
+def test_a_checkpoint_and_a_saved_result_load_without_running_code(result_and_folder, tmp_path):
+    result, folder = result_and_folder
+    assert "best" in torch.load(folder / "checkpoint.pt", weights_only=True)
+    result.save(tmp_path)
+    assert (tmp_path / "result.json").read_text() == (folder / "result.json").read_text()
+    with np.load(tmp_path / "embeddings.npz", allow_pickle=False) as arrays:
+        assert set(arrays) == set(result.embed())
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(kind, toy):
+    first, again, other = (small(kind).fit(toy, seed=seed) for seed in (0, 0, 1))
+    assert again.metrics == first.metrics
+    assert again.history.metrics == first.history.metrics
+    for name, z in first.embed().items():
+        assert np.array_equal(again.embed()[name], z)
+        assert not np.array_equal(other.embed()[name], z)
+
+
+def test_another_split_seed_gives_other_test_pairs(kind, toy):
+    one, other = (small(kind).fit(toy, split_seed=seed) for seed in (0, 1))
+    assert one.record["split_seed"] == 0
+    assert one.history.metrics != other.history.metrics
+
+
+def test_training_leaves_the_global_generators_alone(kind, toy):
+    torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1]
+    small(kind).fit(toy)
+    assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_embeddings_have_one_row_a_node_of_every_type(toy, result_and_folder):
+    embeddings = result_and_folder[0].embed()
+    assert {name: len(z) for name, z in embeddings.items()} == toy.csr.n_nodes
+    assert all(z.dtype == np.float32 and np.isfinite(z).all() for z in embeddings.values())
+
+
+def test_evaluation_is_deterministic_and_of_the_best_epoch(kind, result_and_folder):
+    result, _ = result_and_folder
+    valid = result.evaluate("valid")
+    assert valid == result.evaluate("valid")
+    assert valid[kind.monitor] == result.history.best_value
+    assert {**valid, **result.evaluate("test")} == result.metrics
+
+
+def test_a_run_loaded_again_answers_the_same(kind, toy, result_and_folder):
+    result, folder = result_and_folder
+    loaded = small(kind).load(toy, RunFolder(folder, write=False))
+    assert loaded.evaluate("test") == result.evaluate("test")
+    for name, z in result.embed().items():
+        assert np.array_equal(loaded.embed()[name], z)
+
+
+def test_test_labels_have_no_say_in_training_or_selection(kind, toy, monkeypatch):
+    honest = small(kind).fit(toy)
+    split_honestly = Dataset.splits
+
+    def poison(self, *args, **options):
+        split = split_honestly(self, *args, **options)
+        src, dst, label = split.test
+        return dataclasses.replace(split, test=Rows(src, dst, 1 - label))
+
+    monkeypatch.setattr(Dataset, "splits", poison)
+    poisoned = small(kind).fit(toy)
+    assert poisoned.history.best_epoch == honest.history.best_epoch
+    assert poisoned.history.metrics == honest.history.metrics
+    assert poisoned.metrics != honest.metrics
+
+
+def test_a_device_that_cannot_be_used_is_refused(kind, toy, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="--device cpu"):
+        small(kind).fit(toy, device="cuda")
+    with pytest.raises(DeviceError, match="got 'tpu'"):
+        small(kind).fit(toy, device="tpu")
