@@ -63,6 +63,8 @@ setup(
     name="dglmeta",
     version=version(),
     description="Auxiliary and meta learning on large heterogeneous graphs, on DGL and torch.func",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
     keywords=["graph neural networks", "heterogeneous graphs", "meta-learning", "meta-paths"],

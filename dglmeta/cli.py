@@ -107,8 +107,9 @@ def _parser() -> _Parser:
     sub.add_argument("--data", required=True, help="a registered name or a folder of tables")
     sub.add_argument("--config", type=Path, help="settings as TOML; flags override it")
     sub.add_argument("--out", type=Path, help="run folder; a run that is in it is replaced")
-    sub.add_argument("--seed", type=_seed, default=0, help="initialisation and draws")
-    sub.add_argument("--split-seed", type=_seed, default=0, help="the split")
+    seed = _whole_number(0)
+    sub.add_argument("--seed", type=seed, default=0, help="initialisation and draws")
+    sub.add_argument("--split-seed", type=seed, default=0, help="the split")
     sub.add_argument("--resume", action="store_true", help="continue the run in --out")
     computes(sub)
     sub.add_argument("-h", "--help", action=_TrainHelp, help="this, and the system's settings")
@@ -125,15 +126,21 @@ def _parser() -> _Parser:
     computes(sub)
 
     sub = command("demo", _demo, "auxiliary learning on a planted graph, with its control")
-    sub.add_argument("--seeds", type=int, default=3)
+    sub.add_argument("--seeds", type=_whole_number(1), default=3, help="runs of each kind")
     return parser
 
 
-def _seed(text: str) -> int:
-    """A number every random generator takes."""
-    if not (text.isdecimal() and int(text) < 2**63):
-        raise argparse.ArgumentTypeError(f"expected a whole number below 2**63, got {text!r}")
-    return int(text)
+def _whole_number(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers that every random generator takes."""
+
+    def read(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) < 2**63):
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to 2**63 - 1, got {text!r}"
+            )
+        return int(text)
+
+    return read
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -249,7 +256,8 @@ def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
-        values = packaged_config(arguments.system, arguments.data)
+        strategy = flags.get("strategy", getattr(kind, "strategy", ""))
+        values = packaged_config(arguments.system, arguments.data, strategy)
     return config_from_dict(kind, {**values, **flags})
 
 

@@ -17,11 +17,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    """Keep torch to two threads: more only fight on the small graphs of the tests."""
+def _one_thread() -> None:
+    """Keep torch to one thread: on small graphs others only wait, long on a busy machine."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def toy() -> Dataset:
 
 
 def planted(
-    n_users: int = 1000,
+    n_users: int = 1500,
     n_items: int | None = None,
     *,
     n_topics: int = 20,

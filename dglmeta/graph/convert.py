@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -200,6 +201,13 @@ def _require_dgl(where: str, graph: Any) -> None:
 
 
 def _dgl_structure(graph: Any) -> HeteroCSR:
+    # Inside torch.func's transforms NumPy cannot reach DGL's tensors. The transforms belong to a
+    # thread, so another one reads them.
+    with ThreadPoolExecutor(1) as other_thread:
+        return other_thread.submit(_read_structure, graph).result()
+
+
+def _read_structure(graph: Any) -> HeteroCSR:
     formats = graph.formats()
     if "coo" not in formats["created"] + formats["not created"]:
         graph = graph.formats("coo")  # the only one DGL lists by edge id; a copy, not a change

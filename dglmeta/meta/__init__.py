@@ -2,6 +2,7 @@
 
 from dglmeta.meta.functional import (
     Params,
+    adam_step_sizes,
     as_function,
     descend,
     detach,
@@ -22,6 +23,7 @@ __all__ = [
     "OuterGradient",
     "Params",
     "WeightHypergradient",
+    "adam_step_sizes",
     "adapt",
     "as_function",
     "descend",

@@ -13,6 +13,7 @@ from dglmeta.errors import ConfigError
 
 __all__ = [
     "Params",
+    "adam_step_sizes",
     "as_function",
     "descend",
     "detach",
@@ -20,6 +21,7 @@ __all__ = [
     "leaves",
     "parameters_of",
     "pushforward",
+    "scale",
     "sgd_step",
     "value_and_pullback",
 ]
@@ -130,17 +132,17 @@ def pushforward(
 def sgd_step(
     params: Mapping[str, Tensor],
     gradients: Mapping[str, Tensor],
-    lr: float,
+    lr: float | Mapping[str, Tensor],
     mask: Collection[str] | None = None,
 ) -> Params:
-    """One step of plain gradient descent, w - lr g, as new tensors.
+    """One step of gradient descent, w - lr g, as new tensors.
 
     Parameters
     ----------
     params, gradients : dict of name to tensor
         A gradient may carry extra leading axes, such as folds; so does then the result.
-    lr : float
-        Step size, > 0.
+    lr : float, or dict of name to tensor
+        Step size, > 0; or one for every entry of every parameter, a diagonal preconditioner.
     mask : collection of str, optional
         Names that move; the others are passed through as they are. All when absent.
 
@@ -155,7 +157,38 @@ def sgd_step(
             f"sgd_step: expected mask names among {sorted(params)}, got {unknown}. "
             f"Use the names of named_parameters()."
         )
+    step = scale(gradients, lr)
     return {
-        name: p - lr * gradients[name] if mask is None or name in mask else p
-        for name, p in params.items()
+        name: p - step[name] if mask is None or name in mask else p for name, p in params.items()
     }
+
+
+def scale(vectors: Mapping[str, Tensor], by: float | Mapping[str, Tensor]) -> Params:
+    """Every tensor times a number, or times the tensor of the same name, entry by entry."""
+    if isinstance(by, Mapping):
+        return {name: by[name] * v for name, v in vectors.items()}
+    return {name: by * v for name, v in vectors.items()}
+
+
+def adam_step_sizes(
+    optimizer: torch.optim.Optimizer, module: nn.Module
+) -> dict[str, Tensor] | None:
+    """The step size Adam would use now for each entry: lr / (sqrt(second moment) + eps).
+
+    None before its first step, when there are no moments yet.
+
+    References
+    ----------
+    Kingma and Ba, arXiv 1412.6980, Algorithm 1, with the first moment left out.
+    """
+    names = {p: name for name, p in module.named_parameters()}
+    sizes = {}
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            state = optimizer.state.get(p)
+            if not state:
+                return None
+            correction = 1 - group["betas"][1] ** float(state["step"])
+            root = (state["exp_avg_sq"] / correction).sqrt_()
+            sizes[names[p]] = group["lr"] / root.add_(group["eps"])
+    return sizes

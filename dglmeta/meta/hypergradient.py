@@ -4,7 +4,7 @@ The inner loss L(o, c) sees the weights w only through per-sample outputs o(w), 
 network that weighs samples) only through per-sample coefficients c(theta). With the look-ahead
 w' = w - lr dL/dw and v the gradient of the meta loss at w',
 
-    d meta_loss(w') / dc = -lr  d/dc [ dL/do (o, c) . do ],        do = (do/dw) v,
+    d meta_loss(w') / dc = -d/dc [ dL/do (o, c) . do ],        do = (do/dw) lr v,
 
 and an ordinary backward pass takes it from c to theta. The bracket is the directional derivative
 of L along v, so one forward-mode derivative of the outputs replaces the backward pass through a
@@ -30,6 +30,7 @@ from dglmeta.meta.functional import (
     leaves,
     parameters_of,
     pushforward,
+    scale,
     sgd_step,
     value_and_pullback,
 )
@@ -65,7 +66,7 @@ def hypergradient(
     theta: Mapping[str, Tensor],
     folds: Tensor,
     *,
-    lr: float,
+    lr: float | Mapping[str, Tensor],
     mode: str = "jvp",
 ) -> Hypergradient:
     """Gradient of the meta loss after one look-ahead SGD step with respect to ``theta``.
@@ -87,9 +88,10 @@ def hypergradient(
     folds : (C, ...) tensor
         One slice is handed to ``inner_loss`` and ``meta_loss`` a fold; the result is the mean over
         folds. All folds share the forward pass at w.
-    lr : float
-        Step size of the look-ahead, > 0: plain gradient descent, for one Adam step from zero
-        state nearly kills the hypergradient.
+    lr : float, or dict of name to tensor
+        Step size of the look-ahead, > 0; or one for every entry of w, taken as a constant, so
+        that the look-ahead goes where a preconditioned optimiser would go. (A whole Adam step
+        from zero state nearly kills the hypergradient: its size hardly depends on the gradient.)
     mode : {"jvp", "double_backward"}
         The second differentiates through the look-ahead itself: slower, and the check.
 
@@ -123,9 +125,9 @@ def hypergradient(
         )
         ahead = leaves(sgd_step(w, pullback(cotangent.detach()), lr))
         loss = meta_loss(ahead, fold)
-        o_dot = pushforward(outputs, w, gradient(loss, ahead))
+        o_dot = pushforward(outputs, w, scale(gradient(loss, ahead), lr))
         along = (cotangent * o_dot).sum()  # the directional derivative of L
-        c_gradient -= lr / len(folds) * torch.autograd.grad(along, c_leaf)[0]
+        c_gradient -= torch.autograd.grad(along, c_leaf)[0] / len(folds)
         losses.append(loss.detach())
     return Hypergradient(gradient(c, theta, c_gradient), torch.stack(losses), at, pullback)
 
@@ -138,7 +140,7 @@ def _by_double_backward(
     w: Params,
     theta: Params,
     folds: Tensor,
-    lr: float,
+    lr: float | Mapping[str, Tensor],
 ) -> Hypergradient:
     """Differentiate the meta loss at the look-ahead through the look-ahead, fold by fold."""
     o = outputs(w)

@@ -71,11 +71,11 @@ def run_demo(seeds: int = 3, say: Callable[[str], None] = lambda _line: None) ->
         Told what is running, a line at a time.
     """
     auc: dict[str, dict[str, list[float]]] = {}
-    settings = packaged_config("selar", "planted")
     for graph, options in GRAPHS.items():
         ds = load_dataset("planted", **options)
         auc[graph] = {name: [] for name in STRATEGIES}
         for name, strategy in STRATEGIES.items():
+            settings = packaged_config("selar", "planted", strategy)
             config = config_from_dict(SELAR.Config, {**settings, "strategy": strategy})
             for seed in range(seeds):
                 value = SELAR(config).fit(ds, seed=seed).metrics["test_auc"]

@@ -34,7 +34,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dglmeta.data import Dataset, LinkSplit
 from dglmeta.errors import ConfigError
-from dglmeta.meta import Params, descend, hypergradient, parameters_of, value_and_pullback
+from dglmeta.meta import (
+    Params,
+    adam_step_sizes,
+    descend,
+    hypergradient,
+    parameters_of,
+    value_and_pullback,
+)
 from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
 from dglmeta.systems.base import System, check_choices, check_positive
 from dglmeta.tasks import (
@@ -84,6 +91,9 @@ class Config:
         Primary pairs a step, and as many of every auxiliary task.
     lr : float
         Adam step size of the model, and length of the look-ahead.
+    look_ahead : {"sgd", "adam"}
+        Plain gradient descent, as published; or along the diagonal that Adam would scale the
+        gradient by, which is where training really goes.
     weighter_lr, weighter_hidden : float, int
         Adam step size and hidden width of V.
     weight_decay : float
@@ -105,6 +115,7 @@ class Config:
     n_layers: int = 2
     batch: int = 1024
     lr: float = 1e-2
+    look_ahead: str = "sgd"
     weighter_lr: float = 1e-4
     weighter_hidden: int = 1000
     weight_decay: float = 1e-5
@@ -114,7 +125,9 @@ class Config:
     patience: int = 20
 
     def __post_init__(self) -> None:
-        choices = {"encoder": ENCODERS, "strategy": STRATEGIES, "protocol": ("clean",)}
+        choices = {"encoder": ENCODERS, "strategy": STRATEGIES, "protocol": ("clean",)} | {
+            "look_ahead": ("sgd", "adam")
+        }
         check_choices("SELAR.Config", self, choices)
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
         check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
@@ -240,9 +253,8 @@ class SELAR(System):
 
         if self.strategy.weighted:
             folds = fold_masks(n_pairs, self.config.folds, rng)
-            look = hypergradient(
-                logits, weights, inner_loss, meta_loss, w, theta, folds, lr=self.config.lr
-            )
+            lr = self._look_ahead_lr(state)
+            look = hypergradient(logits, weights, inner_loss, meta_loss, w, theta, folds, lr=lr)
             descend(state.weighter_optimizer, state.weighter, look.gradients)
             s, pullback = look.outputs, look.pullback
         else:
@@ -258,6 +270,12 @@ class SELAR(System):
     def strategy(self) -> Strategy:
         """What the configured strategy switches on."""
         return STRATEGIES[self.config.strategy]
+
+    def _look_ahead_lr(self, state: State) -> float | Params:
+        sizes = None
+        if self.config.look_ahead == "adam":
+            sizes = adam_step_sizes(state.optimizer, state.model)
+        return self.config.lr if sizes is None else sizes
 
     def _weights(self, state: State, theta: Params, s: Tensor, label: Tensor) -> Tensor:
         """v_i of every sample, (T + 1, B)."""

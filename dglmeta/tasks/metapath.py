@@ -45,8 +45,9 @@ class MetaPathTask:
             pair that is already an edge is neither a positive nor a negative.
         """
         path = MetaPath.parse(metapath, hg.schema) if isinstance(metapath, str) else metapath
-        same_ends = target is not None and (path.source, path.target) == (target[0], target[2])
-        return cls(label_pairs(hg, path, exclude=hg.adjacency(target) if same_ends else None))
+        if target is not None and (path.source, path.target) == (target[0], target[2]):
+            return cls(label_pairs(hg, path, exclude=hg.adjacency(target)))
+        return cls(label_pairs(hg, path))
 
     @property
     def name(self) -> str:

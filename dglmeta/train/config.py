@@ -55,10 +55,21 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise DataError(f"config: expected a TOML file at {path}, got {error}.") from error
 
 
-def packaged_config(system: str, data: str) -> dict[str, Any]:
-    """The settings tuned for a data set that come with dglmeta; empty when there are none."""
-    file = resources.files("dglmeta") / "configs" / f"{system}-{Path(data).name}.toml"
-    return _settings(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def packaged_config(system: str, data: str, strategy: str = "") -> dict[str, Any]:
+    """The settings tuned for a data set that come with dglmeta; empty when there are none.
+
+    Parameters
+    ----------
+    system, data : str
+        The file is ``configs/<system>-<data>.toml``.
+    strategy : str
+        Its own table ``[strategy.<name>]``, where the file has one, overrides ``[config]``.
+    """
+    file = resources.files("dglmeta.configs").joinpath(f"{system}-{Path(data).name}.toml")
+    if not file.is_file():
+        return {}
+    text = file.read_text(encoding="utf-8")
+    return {**_settings(text), **tomllib.loads(text).get("strategy", {}).get(strategy, {})}
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -202,3 +202,17 @@ def test_node_counts_may_name_types_without_edges():
 def test_matrices_that_do_not_fit_are_refused(matrices, n_nodes, message):
     with pytest.raises(DataError, match=message):
         HeteroCSR.from_scipy(matrices, n_nodes)
+
+
+@pytest.mark.parametrize("transform", [torch.func.grad, torch.func.hessian, torch.func.jacfwd])
+def test_a_graph_may_be_met_first_inside_a_transform(transform):
+    graph = dgl.heterograph({RATED: ([1, 0], [1, 0]), KNOWS: ([], [])}, {"user": 3, "item": 2})
+    met = []
+
+    def loss(x):
+        met.append(as_csr(graph))
+        return x.square().sum()
+
+    transform(loss)(torch.ones(2))
+    assert_array_equal(met[0].adjacency("rated").coo(), [[1, 0], [1, 0]])
+    assert met[0].n_edges[KNOWS] == 0

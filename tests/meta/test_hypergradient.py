@@ -49,12 +49,14 @@ def assert_equal_to_1e_9(got, expected):
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.parametrize("by_entry", [False, True])
 @pytest.mark.parametrize("n_folds", [1, 3])
-def test_jvp_equals_double_backward(n_folds):
+def test_jvp_equals_double_backward(n_folds, by_entry):
     *functions, w, theta, fold = problem(n_folds=max(n_folds, 2))
     fold = fold[:n_folds]
-    fast = hypergradient(*functions, w, theta, fold, lr=0.3)
-    slow = hypergradient(*functions, w, theta, fold, lr=0.3, mode="double_backward")
+    lr = {name: p.abs() + 0.1 for name, p in w.items()} if by_entry else 0.3
+    fast = hypergradient(*functions, w, theta, fold, lr=lr)
+    slow = hypergradient(*functions, w, theta, fold, lr=lr, mode="double_backward")
     torch.testing.assert_close(fast.meta_loss, slow.meta_loss, rtol=1e-12, atol=0)
     for name in theta:
         torch.testing.assert_close(

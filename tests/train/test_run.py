@@ -81,3 +81,32 @@ def test_a_config_file_that_is_not_toml_is_named(tmp_path):
 
 def test_a_data_set_without_tuned_settings_has_none():
     assert packaged_config("selar", "no-such-data") == {}
+
+
+def test_a_folder_to_be_read_must_be_there_and_is_not_made(tmp_path):
+    with pytest.raises(DataError, match="got .*gone, which is not there"):
+        RunFolder(tmp_path / "gone", write=False)
+    assert not (tmp_path / "gone").exists()
+    assert RunFolder(tmp_path, write=False).path == tmp_path
+
+
+def test_settings_are_compared_with_those_of_the_run_in_the_folder_if_any(tmp_path):
+    run = RunFolder(tmp_path)
+    run.check_same(WHAT, SETTINGS)
+    run.begin(WHAT, SETTINGS, resume=False)
+    run.check_same(WHAT, {**SETTINGS, "epochs": 20})
+    with pytest.raises(ConfigError, match="seed: 0 -> 1"):
+        run.check_same({**WHAT, "seed": 1}, SETTINGS)
+
+
+def test_a_config_that_no_run_wrote_is_refused(tmp_path):
+    (tmp_path / "config.toml").write_text("lr = 0.1")
+    with pytest.raises(DataError, match="none of its system, data, config"):
+        RunFolder(tmp_path).read_config()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"config = 3"])
+def test_a_config_file_of_another_kind_is_named(tmp_path, content):
+    (tmp_path / "c.toml").write_bytes(content)
+    with pytest.raises(DataError, match=r"c\.toml"):
+        read_config_file(tmp_path / "c.toml")
