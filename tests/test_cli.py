@@ -242,7 +242,7 @@ def test_help_lists_the_settings_of_the_system(capsys):
         ((*TRAIN_TOY, "--lr", "0"), "expected lr > 0, got 0.0"),
         ((*TRAIN_TOY, "--strategy", "best"), "expected strategy among"),
         ((*TRAIN_TOY, "--metapaths", "user-itm-user"), "unknown node type 'itm'"),
-        ((*TRAIN_TOY, "--batch", "1000"), "30 training rows, got 1000"),
+        ((*TRAIN_TOY, "--batch", "2"), "batch of at least 3"),
         ((*TRAIN_TOY, "--config", "no-such.toml"), "no-such.toml"),
         ((*TRAIN_TOY, "--device", "tpu"), "invalid choice: 'tpu'"),
         (("evaluate", "no-such-run"), "got no-such-run, which is not there"),

@@ -2,7 +2,7 @@
 
 from dglmeta.data.dataset import Card, Dataset
 from dglmeta.data.folder import read_folder
-from dglmeta.data.negatives import draw_negatives
+from dglmeta.data.pairs import draw_negatives
 from dglmeta.data.readers import read_lastfm, read_ripple
 from dglmeta.data.registry import DATASETS, load_dataset
 from dglmeta.data.splits import LinkSplit, Rows, k_folds, split_links

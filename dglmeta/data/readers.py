@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dglmeta.data.dataset import Dataset
-from dglmeta.data.negatives import draw_negatives
+from dglmeta.data.pairs import draw_negatives
 from dglmeta.data.tables import TextTable, as_text, number_by_first_seen
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.negatives import distinct_pairs, draw_negatives
+from dglmeta.data.pairs import distinct_pairs, draw_negatives
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, EdgeType, HeteroCSR
 from dglmeta.kernels.cpu.negative import contains

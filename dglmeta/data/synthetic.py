@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.data.dataset import Card, Dataset
+from dglmeta.data.pairs import sort_distinct
 from dglmeta.errors import ConfigError
 from dglmeta.graph import EdgeType, HeteroCSR
 
@@ -177,13 +178,15 @@ def _rate(
     item = by_topic[first[topic] + rng.integers(n_about[topic])]
     stray = np.flatnonzero(rng.random(len(item)) < noise)
     item[stray] = rng.integers(n_items, size=len(stray))
-    keys = np.unique(np.repeat(np.arange(n_users), per_user) * n_items + item)
+    keys = sort_distinct(np.repeat(np.arange(n_users), per_user) * n_items + item)
     return keys // n_items, keys % n_items
 
 
 def _two_each(n: int, n_targets: int, rng: np.random.Generator) -> Edges:
     """Each of n nodes tied to one or two targets drawn uniformly."""
-    keys = np.unique(np.repeat(np.arange(n), 2) * n_targets + rng.integers(n_targets, size=2 * n))
+    keys = sort_distinct(
+        np.repeat(np.arange(n), 2) * n_targets + rng.integers(n_targets, size=2 * n)
+    )
     return keys // n_targets, keys % n_targets
 
 

@@ -124,8 +124,9 @@ def pushforward(
     much to call (0.6 ms against 0.05 ms measured for a small ``ops.spmm``).
     """
     with torch.no_grad(), forward_ad.dual_level():
-        duals = {k: forward_ad.make_dual(p.detach(), direction[k]) for k, p in params.items()}
-        primal, tangent = forward_ad.unpack_dual(f(duals))
+        make_dual, unpack_dual = forward_ad.make_dual, forward_ad.unpack_dual
+        duals = {k: make_dual(p.detach(), direction[k]) for k, p in params.items()}  # type: ignore[no-untyped-call]
+        primal, tangent = unpack_dual(f(duals))  # type: ignore[no-untyped-call]
         return torch.zeros_like(primal) if tangent is None else tangent
 
 

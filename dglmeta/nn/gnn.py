@@ -137,10 +137,8 @@ class GCN(nn.Module):
         -------
         embeddings : (N, d_out) tensor, or dict, as ``x`` came
         """
-        if isinstance(g, list):
-            layers = g
-        else:
-            layers = [self.messages(g, edge_weight)] * len(self.weights)
+        n_layers = len(self.weights)
+        layers = g if isinstance(g, list) else [self.messages(g, edge_weight)] * n_layers
         h = _one_tensor(g, x)
         for k, (a_hat, w, b) in enumerate(zip(layers, self.weights, self.biases, strict=True)):
             h = ops.spmm(a_hat.adjacency, (torch.relu(h) if k else h) @ w, a_hat.weight) + b

@@ -125,8 +125,11 @@ class Config:
     patience: int = 20
 
     def __post_init__(self) -> None:
-        choices = {"encoder": ENCODERS, "strategy": STRATEGIES, "protocol": ("clean",)} | {
-            "look_ahead": ("sgd", "adam")
+        choices = {
+            "encoder": ENCODERS,
+            "strategy": STRATEGIES,
+            "protocol": ("clean",),
+            "look_ahead": ("sgd", "adam"),
         }
         check_choices("SELAR.Config", self, choices)
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
@@ -134,6 +137,15 @@ class Config:
         if not 0 <= self.averaging < 1:
             raise ConfigError(
                 f"SELAR.Config: expected averaging in [0, 1), got {self.averaging}. 0 turns it off."
+            )
+        if self.weight_decay < 0:
+            raise ConfigError(
+                f"SELAR.Config: expected weight_decay >= 0, got {self.weight_decay}. 0 is none."
+            )
+        if self.batch < max(3, self.folds):
+            raise ConfigError(
+                f"SELAR.Config: expected a batch of at least {max(3, self.folds)}, a pair for each "
+                f"of {self.folds} folds, got {self.batch}. Raise it or lower folds."
             )
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from dglmeta.data import LinkSplit
-from dglmeta.errors import ConfigError
 from dglmeta.graph import HeteroCSR
 from dglmeta.tasks.base import PairTask
 from dglmeta.tasks.link import LinkTask
@@ -81,21 +80,12 @@ class JointPairs:
         Parameters
         ----------
         batch : int
-            Pairs B of each task; a smaller rest waits for another epoch.
+            Pairs B of each task, all rows if there are fewer; what is left over of an epoch waits
+            for another.
         rng : Generator
             All chance comes from here.
-
-        Raises
-        ------
-        ConfigError
-            If there are fewer training rows than ``batch``.
         """
-        if batch > len(self.primary):
-            raise ConfigError(
-                f"JointPairs: expected a batch of at most the {len(self.primary)} training rows, "
-                f"got {batch}. Lower it."
-            )
-        for rows in self.primary.epoch(batch, rng):
+        for rows in self.primary.epoch(min(batch, len(self.primary)), rng):
             yield self.draw(rows, rng)
 
     def draw(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> JointBatch:

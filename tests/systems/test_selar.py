@@ -207,12 +207,25 @@ def test_a_setting_that_must_be_positive_is_checked(name):
         system(**{name: 0})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch": 2}, "batch of at least 3.*got 2"),
+        ({"batch": 8, "folds": 9}, "at least 9.*got 8"),
+        ({"weight_decay": -1.0}, "weight_decay >= 0, got -1.0"),
+        ({"averaging": 1.0}, r"averaging in \[0, 1\), got 1.0"),
+        ({"look_ahead": "newton"}, "look_ahead among .*got 'newton'"),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        system(**wrong)
+
+
 def test_data_that_does_not_fit_is_refused():
     toy = dm.load_dataset("toy")
     with pytest.raises(SchemaError, match="unknown node type 'shop'"):
         system(metapaths=("user-shop",)).fit(toy)
-    with pytest.raises(ConfigError, match="at most the 30 training rows"):
-        system(batch=31).fit(toy)
     without_target = dm.data.Dataset("no target", toy.csr)
     with pytest.raises(DataError, match="with a target link"):
         system().fit(without_target)

@@ -1,4 +1,4 @@
-"""Pairs that no edge joins, drawn for every source in proportion to its edges."""
+"""The pairs edges join, and pairs that no edge joins."""
 
 from __future__ import annotations
 
@@ -8,9 +8,29 @@ import numpy.typing as npt
 from dglmeta.graph import Adjacency
 from dglmeta.kernels.cpu.negative import sample_negatives
 
-__all__ = ["draw_negatives"]
+__all__ = ["distinct_pairs", "draw_negatives", "sort_distinct"]
 
 Ids = npt.NDArray[np.int64]
+
+
+def sort_distinct(keys: Ids) -> Ids:
+    """The distinct keys, ascending. Several times faster than ``np.unique`` on millions of them."""
+    keys = np.sort(keys)
+    new = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    return keys[new]
+
+
+def distinct_pairs(adj: Adjacency) -> tuple[Ids, Ids, Ids]:
+    """Source, destination and first position of each distinct pair, sorted by the pair.
+
+    Positions are those of the compressed form: ``adj.indices[position]`` is the destination.
+    """
+    src = np.repeat(np.arange(adj.n_src), adj.out_degrees)
+    new = np.ones(adj.n_edges, bool)
+    new[1:] = (adj.indices[1:] != adj.indices[:-1]) | (src[1:] != src[:-1])
+    first = np.flatnonzero(new)
+    return src[first], adj.indices[first].astype(np.int64), first
 
 
 def draw_negatives(adj: Adjacency, seed: int, *, loops: bool = True) -> Ids:
@@ -64,18 +84,6 @@ def _counts(adj: Adjacency, loops: bool) -> tuple[Ids, Ids]:
     return n_distinct, free
 
 
-def distinct_pairs(adj: Adjacency) -> tuple[Ids, Ids, Ids]:
-    """Source, destination and first position of each distinct pair, sorted by the pair.
-
-    Positions are those of the compressed form: ``adj.indices[position]`` is the destination.
-    """
-    src = np.repeat(np.arange(adj.n_src), adj.out_degrees)
-    new = np.ones(adj.n_edges, bool)
-    new[1:] = (adj.indices[1:] != adj.indices[:-1]) | (src[1:] != src[:-1])
-    first = np.flatnonzero(new)
-    return src[first], adj.indices[first].astype(np.int64), first
-
-
 def _draw_sparse(adj: Adjacency, wanted: Ids, rng: np.random.Generator, loops: bool) -> Ids:
     """Keys ``src * n_dst + dst``: repeats are redrawn until every source has what it wants."""
     keys = np.zeros(0, np.int64)
@@ -86,7 +94,7 @@ def _draw_sparse(adj: Adjacency, wanted: Ids, rng: np.random.Generator, loops: b
         dst = sample_negatives(
             adj.indptr, adj.indices, src, adj.n_dst, seed, forbid_diagonal=not loops
         )
-        keys = np.unique(np.concatenate([keys, src * adj.n_dst + dst]))
+        keys = sort_distinct(np.concatenate([keys, src * adj.n_dst + dst]))
         missing = wanted - np.bincount(keys // adj.n_dst, minlength=adj.n_src)
     return keys
 
