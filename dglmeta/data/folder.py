@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from dglmeta.data.dataset import Card, Dataset
+from dglmeta.data.dataset import Dataset
+from dglmeta.data.folder_schema import SCHEMA_FILE, EdgeTable, NodeTable, read_schema
 from dglmeta.data.tables import as_text, number_by_first_seen, parse_csv, read_bytes
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR, MetaPath
 
-__all__ = ["SCHEMA_FILE", "read_folder"]
+__all__ = ["read_folder"]
 
 Array = npt.NDArray[Any]
 
-SCHEMA_FILE = "schema.toml"
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-
-
-@dataclass(frozen=True)
-class _NodeTable:
-    """A ``[nodes.TYPE]`` section."""
-
-    file: str | None = None
-    id: str = "id"
-    count: int | None = None
-    features: list[Any] | None = None
-
-
-@dataclass(frozen=True)
-class _EdgeTable:
-    """An ``[edges.NAME]`` section."""
-
-    file: str
-    source: str
-    target: str
-    src: str = "src"
-    dst: str = "dst"
-    relation: str | None = None
-    features: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +92,7 @@ def read_folder(path: str | Path) -> Dataset:
         If the target or a meta-path is not in the graph.
     """
     folder = Path(path).resolve()
-    schema = _read_schema(folder / SCHEMA_FILE)
+    schema = read_schema(folder / SCHEMA_FILE)
     nodes = {name: _read_nodes(folder, name, spec) for name, spec in schema.nodes.items()}
     edges: dict[EdgeType, tuple[Array, Array]] = {}
     edge_data: dict[EdgeType, dict[str, Array]] = {}
@@ -137,75 +113,7 @@ def read_folder(path: str | Path) -> Dataset:
     return Dataset(str(folder), hg, target, schema.metapaths, card=schema.card)
 
 
-@dataclass(frozen=True)
-class _Schema:
-    """The content of ``schema.toml``."""
-
-    path: Path
-    nodes: dict[str, _NodeTable]
-    edges: dict[str, _EdgeTable]
-    target: str | EdgeType | None
-    metapaths: tuple[str, ...]
-    card: Card
-
-
-def _read_schema(path: Path) -> _Schema:
-    if not path.is_file():
-        raise DataError(f"{path.parent}: expected {SCHEMA_FILE}, got none. Write one.")
-    try:
-        content = tomllib.loads(read_bytes(path).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: expected TOML, got: {error}. Correct it.") from None
-    known = {"nodes": dict, "edges": dict, "target": (str, list), "metapaths": list, "card": dict}
-    _check_settings(str(path), content, known, required=("nodes", "edges"))
-    sections: dict[str, dict[str, Any]] = {}
-    for kind, spec in (("nodes", _NodeTable), ("edges", _EdgeTable)):
-        sections[kind] = {
-            name: _section(f"{path}, [{kind}.{name}]", spec, given)
-            for name, given in content[kind].items()
-        }
-    target = content.get("target")
-    return _Schema(
-        path,
-        sections["nodes"],
-        sections["edges"],
-        tuple(target) if isinstance(target, list) else target,
-        tuple(str(text) for text in content.get("metapaths", ())),
-        _section(f"{path}, [card]", Card, content.get("card", {"title": path.parent.name})),
-    )
-
-
-def _section(where: str, kind: type[Any], given: Any) -> Any:
-    """A section as its dataclass; unknown, missing and mistyped settings are refused."""
-    types = {"count": int, "features": list}
-    known = {f.name: types.get(f.name, str) for f in fields(kind)}
-    if not isinstance(given, dict):
-        raise DataError(f"{where}: expected a section, got {given!r}. Write it in brackets.")
-    required = ("file", "source", "target") if kind is _EdgeTable else ()
-    _check_settings(where, given, known, required)
-    if kind is _NodeTable and ("file" in given) == ("count" in given):
-        raise DataError(f"{where}: expected either file or count, got {sorted(given)}. Give one.")
-    return kind(**given)
-
-
-def _check_settings(
-    where: str, given: Mapping[str, Any], known: Mapping[str, Any], required: Sequence[str]
-) -> None:
-    for name in required:
-        if name not in given:
-            raise DataError(f"{where}: expected {name}, got {sorted(given)}. Add it.")
-    for name, value in given.items():
-        if name not in known:
-            raise DataError(
-                f"{where}: expected settings among {list(known)}, got {name!r}. Correct it."
-            )
-        if not isinstance(value, known[name]) or isinstance(value, bool):
-            kinds = known[name] if isinstance(known[name], tuple) else (known[name],)
-            names = " or ".join({"dict": "section"}.get(k.__name__, k.__name__) for k in kinds)
-            raise DataError(f"{where}: expected {name} as {names}, got {value!r}. Correct it.")
-
-
-def _read_nodes(folder: Path, name: str, spec: _NodeTable) -> _Nodes:
+def _read_nodes(folder: Path, name: str, spec: NodeTable) -> _Nodes:
     if spec.count is not None:
         if spec.count < 0:
             raise DataError(f"{folder / SCHEMA_FILE}, [nodes.{name}]: count is {spec.count}, < 0.")
@@ -223,7 +131,7 @@ def _read_nodes(folder: Path, name: str, spec: _NodeTable) -> _Nodes:
 
 
 def _read_edges(
-    folder: Path, spec: _EdgeTable, nodes: Mapping[str, _Nodes]
+    folder: Path, spec: EdgeTable, nodes: Mapping[str, _Nodes]
 ) -> tuple[tuple[Array, Array], dict[str, Array]]:
     path = folder / spec.file
     table = _read_table(path, (spec.src, spec.dst))

@@ -12,7 +12,8 @@ from typing import Any
 from dglmeta.data.dataset import Card, Dataset
 from dglmeta.data.files import DataFile, locate
 from dglmeta.data.files import verify as verify_files
-from dglmeta.data.folder import SCHEMA_FILE, read_folder
+from dglmeta.data.folder import read_folder
+from dglmeta.data.folder_schema import SCHEMA_FILE
 from dglmeta.data.readers import read_lastfm, read_ripple
 from dglmeta.data.synthetic import planted, toy
 from dglmeta.errors import ConfigError, DataError

@@ -115,7 +115,7 @@ def planted(
     -----
     Topics are unequal because from a symmetric start, where no topic stands out, gradient descent
     lingers. Edges: about ``n_users * (ratings_per_user + 5) + 5 * n_items``. Cost
-    O(edges log edges), peak about 100 bytes a rating.
+    O(edges log edges), peak about 50 bytes a rating.
 
     Examples
     --------

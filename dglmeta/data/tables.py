@@ -173,7 +173,7 @@ def parse_csv(
     DataError
         Naming file and line.
     """
-    if len(data.splitlines()) <= header:
+    if data.count(b"\n") + bool(data) <= header:
         raise DataError(f"{path}: expected at least one row, got none. Fetch or write it again.")
     names = None if quotes else list(columns)
     try:
