@@ -75,7 +75,8 @@ def read_folder(path: str | Path) -> Dataset:
     Ids are compared as text, so 7 in one table is "7" in another. Nodes keep the order of their
     table. Their ids become ``node_data[type]["id"]``, int64 if all are whole numbers, else text.
     Features become ``node_data[type]["feat"]`` and ``edge_data[triple]["feat"]``, (n, k) float32,
-    columns in the order of the table or of ``features``.
+    columns in the order of the table or of ``features``. A column with any text in it is not
+    numeric: name it in ``features`` to be told where. The index pandas writes is no feature.
 
     Parameters
     ----------
@@ -180,7 +181,7 @@ def _check_column(path: Path, table: pa.Table, name: str) -> None:
 
 def _id_column(path: Path, table: pa.Table, name: str) -> pa.Array:
     ids = table[name].cast(pa.string()).combine_chunks()
-    given = np.asarray(pc.fill_null(pc.not_equal(ids, ""), False))  # noqa: FBT003
+    given = np.asarray(pc.fill_null(pc.not_equal(ids, ""), False))
     _refuse(path, name, ids, given, "an id")
     return ids
 
@@ -198,28 +199,39 @@ def _features(
     path: Path, table: pa.Table, wanted: list[Any] | None, id_columns: tuple[str, ...]
 ) -> dict[str, Array]:
     """``{"feat": (n, k) float32}`` of the numeric columns, or nothing if there are none."""
-    numeric = [f.name for f in table.schema if _is_numeric(f.type) and f.name not in id_columns]
-    for name in wanted or ():
-        _check_column(path, table, name)
-        if name not in numeric:
-            raise DataError(
-                f"{path}: expected a numeric column {name!r} as feature, got "
-                f"{table.schema.field(name).type}. Leave it out of features, or correct it."
-            )
-    names = numeric if wanted is None else wanted
-    if not names:
-        return {}
+    names = wanted
+    if names is None:
+        columns = [f for f in table.schema if _is_numeric(f.type) and not _is_row_number(f.name)]
+        names = [f.name for f in columns if f.name not in id_columns]
     feat = np.empty((table.num_rows, len(names)), np.float32)
     for k, name in enumerate(names):
+        _check_column(path, table, name)
         column = table[name].combine_chunks()
+        if not _is_numeric(column.type):
+            numbers = np.array([_is_number(value) for value in column.to_pylist()], bool)
+            _refuse(path, name, column, numbers, "a number")
         values = np.asarray(column.cast(pa.float64()).fill_null(np.nan))
-        _refuse(path, name, column, np.isfinite(values), "a finite number")
-        feat[:, k] = values
-    return {"feat": feat}
+        with np.errstate(over="ignore"):
+            feat[:, k] = values
+        _refuse(path, name, column, np.isfinite(feat[:, k]), "a finite float32")
+    return {"feat": feat} if names else {}
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _is_row_number(name: str) -> bool:
+    """Whether pandas added the column by itself: its index, in CSV without a name."""
+    return name == "" or name.startswith("__index_level_")
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse(path: Path, column: str, values: pa.Array, ok: Array, expected: str) -> None:

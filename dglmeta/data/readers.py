@@ -123,6 +123,8 @@ def read_ripple(folder: str | Path) -> Dataset:
     triples = TextTable.read(
         folder, "kg_final.txt", {"head": WHOLE, "relation": WHOLE, "tail": WHOLE}
     )
+    items.require(np.asarray(pc.not_equal(items.columns["id"], "")), "id", "an id")
+    items.require_distinct("id")
     n_items = items.columns.num_rows
     user, item, label = (rows.ints(name) for name in ("user", "item", "label"))
     head, relation, tail = (triples.ints(name) for name in ("head", "relation", "tail"))
