@@ -145,7 +145,7 @@ def _read_edges(
             )
         ids = _id_column(path, table, column)
         index = _positions(ids, nodes[node_type])
-        _refuse(path, column, ids, index >= 0, f"the id of a {node_type}")
+        _refuse(path, column, ids, index >= 0, f"an id of type {node_type!r}")
         ends.append(index)
     return (ends[0], ends[1]), _features(path, table, spec.features, (spec.src, spec.dst))
 
@@ -218,7 +218,8 @@ def _features(
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return any(test(kind) for test in tests)
 
 
 def _is_row_number(name: str) -> bool:

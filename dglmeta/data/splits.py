@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.pairs import distinct_pairs, draw_negatives
+from dglmeta.data.pairs import distinct_pairs, draw_negatives, sort_distinct
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, EdgeType, HeteroCSR
 from dglmeta.kernels.cpu.negative import contains
@@ -115,7 +115,7 @@ def split_links(
     target : str or (str, str, str)
         The edge type whose edges are the positives.
     negatives : (m, 2) integers, optional
-        Pairs that are no edges; drawn by :func:`draw_negatives` when absent.
+        Pairs that are no edges, each counted once; drawn by :func:`draw_negatives` when absent.
     seed : int
         Same seed, same split.
     fractions : (float, float, float)
@@ -130,6 +130,10 @@ def split_links(
     DataError
         If there are no positives, a negative is an edge or out of range, or a part would lack
         positives or negatives.
+
+    Notes
+    -----
+    Cost O(n_edges log n_edges), peak about 150 bytes an edge where negatives are drawn.
 
     Examples
     --------
@@ -286,4 +290,5 @@ def _check_negatives(where: str, adj: Adjacency, negatives: npt.ArrayLike) -> Id
             f"{where}: expected negatives that are no edges, got {pairs[joined][0].tolist()}, "
             f"which is one. Take it out."
         )
-    return pairs
+    keys = sort_distinct(pairs[:, 0] * adj.n_dst + pairs[:, 1])
+    return np.stack(np.divmod(keys, adj.n_dst), axis=1)

@@ -245,7 +245,8 @@ def _explain(path: Path, message: str, names: list[str] | None) -> DataError:
             f"{path}, line {row}: expected {KINDS.get(kind, kind)} as {name}, got {value[:40]!r}. "
             f"Correct the line, or fetch the file again."
         )
-    return DataError(f"{path}: expected a table, got one that cannot be read: {message}.")
+    complaint = message.splitlines()[0]
+    return DataError(f"{path}: expected a table, got one that cannot be read: {complaint}.")
 
 
 def as_text(values: pa.Array) -> npt.NDArray[Any]:

@@ -1,0 +1,199 @@
+"""Data sets by name: found, fetched, checked, or refused with what to do."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import dglmeta as dm
+from dglmeta.data import DATASETS, load_dataset
+from dglmeta.data import files as files_module
+from dglmeta.data.files import DataFile, locate, verify
+from dglmeta.errors import ConfigError, DataError
+from dglmeta.graph import HeteroCSR
+
+CONTENT = {"a.txt": b"1\t2\n", "b.txt": b"3\t4\n"}
+
+
+def data_files(base: str) -> list[DataFile]:
+    return [
+        DataFile(name, f"{base}/{name}", hashlib.sha256(content).hexdigest())
+        for name, content in CONTENT.items()
+    ]
+
+
+def fill(folder: Path, names: tuple[str, ...] = ("a.txt", "b.txt")) -> Path:
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(CONTENT[name])
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache, no data folder in the environment, and no proxy."""
+    monkeypatch.setattr(files_module, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.delenv("DGLMETA_DATA", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def origin(tmp_path):
+    """A web server on this machine with the files of ``tmp_path / "origin"``, and its address."""
+    fill(tmp_path / "origin")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            """Say nothing."""
+
+    handler = partial(Quiet, directory=str(tmp_path / "origin"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
+
+
+def test_the_given_root_comes_before_the_environment_before_the_cache(cache, tmp_path, monkeypatch):
+    files = data_files(NOWHERE)
+    fill(cache / "set")
+    assert locate("set", files) == cache / "set"
+    monkeypatch.setenv("DGLMETA_DATA", str(tmp_path / "env"))
+    assert locate("set", files) == cache / "set"  # not there yet
+    fill(tmp_path / "env" / "set")
+    assert locate("set", files) == tmp_path / "env" / "set"
+    fill(tmp_path / "root" / "set")
+    assert locate("set", files, tmp_path / "root") == tmp_path / "root" / "set"
+
+
+def test_an_incomplete_folder_is_passed_over(cache, tmp_path):
+    fill(tmp_path / "root" / "set", ("a.txt",))
+    fill(cache / "set")
+    assert locate("set", data_files(NOWHERE), tmp_path / "root") == cache / "set"
+
+
+def test_a_gzipped_file_does_as_well(cache):
+    folder = fill(cache / "set", ("a.txt",))
+    (folder / "b.txt.gz").write_bytes(gzip.compress(CONTENT["b.txt"]))
+    files = data_files(NOWHERE)
+    assert locate("set", files) == folder
+    verify(folder, files)  # the checksum is of the unpacked content
+
+
+def test_what_is_missing_is_fetched_into_the_cache(cache, origin):
+    logging.getLogger("pooch").setLevel(logging.WARNING)
+    fill(cache / "set", ("a.txt",))
+    folder = locate("set", data_files(origin))
+    assert folder == cache / "set"
+    assert (folder / "b.txt").read_bytes() == CONTENT["b.txt"]
+
+
+def test_a_fetched_file_of_another_content_is_refused_and_not_kept(cache, origin, tmp_path):
+    (tmp_path / "origin" / "b.txt").write_bytes(b"something else\n")
+    with pytest.raises(DataError, match=r"b.txt could not be fetched \(SHA256 hash of downloaded"):
+        locate("set", data_files(origin))
+    assert not (cache / "set" / "b.txt").exists()
+
+
+def test_what_cannot_be_fetched_is_refused_with_where_to_put_it(cache, tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(DataError) as caught:
+        locate("set", data_files(NOWHERE), tmp_path / "root")
+    message = str(caught.value)
+    assert "expected a.txt or a.txt.gz in one of" in message
+    assert f"put it in {tmp_path / 'root' / 'set'}" in message
+    assert "\n" not in message
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(
+        DataError, match="--data-dir: expected a folder of data sets, got .*nowhere"
+    ):
+        load_dataset("lastfm", root=tmp_path / "nowhere")
+
+
+def test_verify_names_the_file_that_differs_or_is_missing(tmp_path):
+    folder = fill(tmp_path / "set", ("a.txt",))
+    files = data_files(NOWHERE)
+    with pytest.raises(DataError, match=r"expected b.txt or b.txt.gz, got neither"):
+        verify(folder, files)
+    (folder / "b.txt").write_bytes(b"3\t5\n")
+    with pytest.raises(DataError, match=r"b.txt: expected content of sha256 .*, got "):
+        verify(folder, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("lastfn", "Did you mean 'lastfm'"),
+        ("book_crossing", "Did you mean 'book-crossing'"),
+        ("zzz", "one of toy, planted, lastfm, book-crossing, got 'zzz'. Give one"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_names_there_are(name, says):
+    with pytest.raises(DataError, match=says):
+        load_dataset(name)
+
+
+def test_an_unknown_option_is_refused_with_the_options_there_are():
+    with pytest.raises(ConfigError, match=r"'planted'\): expected options among \['n_users'"):
+        load_dataset("planted", users=3)
+
+
+def test_options_reach_the_generator_and_the_reader(data_dir):
+    assert load_dataset("planted", n_users=70).csr.n_nodes["user"] == 70
+    one, other = (load_dataset("lastfm", data_dir, seed=s).candidates for s in (1, 2))
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("name", ["toy", "planted"])
+def test_a_data_set_that_is_made_up_needs_no_files(name):
+    ds = load_dataset(name)
+    assert ds.name == name
+    assert ds.card.title
+
+
+@pytest.mark.parametrize("name", [name for name, entry in DATASETS.items() if entry.folder])
+def test_a_data_set_of_files_knows_its_origin(name, data_dir):
+    ds = load_dataset(name, root=data_dir, verify=True)
+    assert ds.name == name
+    assert all((ds.card.title, ds.card.source, ds.card.licence, ds.card.citation, ds.card.note))
+    assert ds.counts["positives"] == ds.csr.n_edges[ds.target]
+    for text in ds.metapaths:
+        dm.MetaPath.parse(text, ds.csr.schema)
+
+
+def test_the_environment_names_the_data_folder(data_dir, monkeypatch):
+    monkeypatch.setenv("DGLMETA_DATA", str(data_dir))
+    assert load_dataset("lastfm").counts["user"] == 1872
+
+
+def test_the_dgl_graph_has_the_same_edges_and_ids(data_dir):
+    ds = load_dataset("lastfm", root=data_dir)
+    assert ds.graph is ds.graph
+    assert HeteroCSR.from_dgl(ds.graph).n_edges == ds.csr.n_edges
+    back = HeteroCSR.from_dgl(ds.graph).adjacency(ds.target)
+    assert (back.indices == ds.csr.adjacency(ds.target).indices).all()
+
+
+def test_text_ids_stay_behind_in_the_dgl_graph(data_dir):
+    ds = load_dataset("book-crossing", root=data_dir)
+    assert "id" not in ds.graph.nodes["item"].data
+
+
+def test_a_data_set_without_a_target_link_cannot_be_split():
+    hg = HeteroCSR.from_edges({("a", "to", "b"): ([0], [0])}, {"a": 1, "b": 1})
+    with pytest.raises(DataError, match="mine: expected a data set with a target link"):
+        dm.data.Dataset("mine", hg).splits()
