@@ -1,5 +1,6 @@
 """A run that is killed or interrupted ends, once resumed, as if nothing had happened."""
 
+import functools
 import json
 import os
 import signal
@@ -18,7 +19,11 @@ COMMAND += ["--epochs", str(EPOCHS), "--patience", str(EPOCHS), "--seed", "1"]
 def start(folder, *flags):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*COMMAND, "--out", str(folder), *flags]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell hands background jobs an ignored Ctrl-C, which the command would inherit.
+    heed_interrupts = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
 
 
 def finish(folder, *flags):
