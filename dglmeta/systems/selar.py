@@ -94,6 +94,9 @@ class Config:
     look_ahead : {"sgd", "adam"}
         Plain gradient descent, as published; or along the diagonal that Adam would scale the
         gradient by, which is where training really goes.
+    normaliser : {"primary", "task"}
+        Weights count relative to the mean weight of the primary task, as published; or of their
+        own task, so that a short-sighted look-ahead cannot turn a task down.
     weighter_lr, weighter_hidden : float, int
         Adam step size and hidden width of V.
     weight_decay : float
@@ -116,6 +119,7 @@ class Config:
     batch: int = 1024
     lr: float = 1e-2
     look_ahead: str = "sgd"
+    normaliser: str = "primary"
     weighter_lr: float = 1e-4
     weighter_hidden: int = 1000
     weight_decay: float = 1e-5
@@ -130,6 +134,7 @@ class Config:
             "strategy": STRATEGIES,
             "protocol": ("clean",),
             "look_ahead": ("sgd", "adam"),
+            "normaliser": ("primary", "task"),
         }
         check_choices("SELAR.Config", self, choices)
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
@@ -177,7 +182,7 @@ class LinkModel(nn.Module):
         return self.heads(z, pairs.src, pairs.dst)
 
 
-def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor) -> Tensor:
+def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor, normaliser: str = "primary") -> Tensor:
     """L: the mean of v l over all samples, over the mean v of the primary ones.
 
     Parameters
@@ -186,11 +191,14 @@ def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor) -> Tensor:
         Weight and loss of each sample; row 0 is the primary task.
     held_out : (B,)
         1 for a primary pair that is left out, else 0.
+    normaliser : {"primary", "task"}
+        With the second each task's weights are divided by their own mean instead, so that V
+        chooses among the samples of a task and can turn no task down.
     """
     kept = torch.cat([1 - held_out[None], torch.ones_like(losses[1:])])  # (T + 1, B)
-    pooled = (kept * v * losses).sum() / kept.sum()
-    primary = (kept[0] * v[0]).sum() / kept[0].sum()
-    return pooled / (primary + 1e-8)
+    mean = (kept * v).sum(1, keepdim=True) / kept.sum(1, keepdim=True)  # (T + 1, 1)
+    mean = mean if normaliser == "task" else mean[:1]
+    return (kept * v / (mean + 1e-8) * losses).sum() / kept.sum()
 
 
 def fold_masks(n: int, n_folds: int, rng: np.random.Generator) -> Tensor:
@@ -255,7 +263,8 @@ class SELAR(System):
             return self._weights(state, theta, s, batch.label)
 
         def inner_loss(s: Tensor, v: Tensor, held_out: Tensor) -> Tensor:
-            return pooled_loss(v, binary_losses(s, batch.label), held_out)
+            losses = binary_losses(s, batch.label)
+            return pooled_loss(v, losses, held_out, self.config.normaliser)
 
         def meta_loss(w: Params, held_out: Tensor) -> Tensor:
             fold = held_out.nonzero().squeeze(1)

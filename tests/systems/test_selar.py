@@ -103,6 +103,18 @@ def test_the_pooled_loss_by_hand():
     assert pooled_loss(v, losses, second).item() == pytest.approx((1 + 1 + 2) / 3 / 0.5)
 
 
+def test_with_the_task_normaliser_no_task_can_be_turned_down():
+    v, losses = torch.rand(2, 3, 8).unbind()
+    nothing, scale = torch.zeros(8), torch.tensor([[1.0], [0.01], [50.0]])
+    expected = pooled_loss(v, losses, nothing, "task").item()
+    assert pooled_loss(scale * v, losses, nothing, "task").item() == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert pooled_loss(torch.ones(3, 8), losses, nothing, "task").item() == pytest.approx(
+        losses.mean().item(), rel=1e-5
+    )
+
+
 def test_scaling_all_weights_leaves_the_loss():
     v, losses = torch.rand(2, 3, 8).unbind()
     nothing = torch.zeros(8)
