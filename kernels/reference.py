@@ -180,6 +180,12 @@ def columns_of(indptr: Array, indices: Array, row: int) -> list[int]:
     return indices[indptr[row] : indptr[row + 1]].tolist()
 
 
+def counting_order(keys: Array, n_keys: int) -> tuple[Array, Array]:
+    """NumPy's stable sort."""
+    starts = np.searchsorted(np.sort(keys), np.arange(n_keys + 1))
+    return starts, np.argsort(keys, kind="stable")
+
+
 def contains(indptr: Array, indices: Array, rows: Array, cols: Array) -> Array:
     """Look for each column in its row."""
     return np.array(

@@ -20,7 +20,7 @@ import torch
 
 import dglmeta as dm
 from dglmeta.meta import descend, detach, parameters_of, sgd_step
-from dglmeta.systems.selar import SELAR, Config, State, fold_masks, pooled_loss
+from dglmeta.systems.selar import SELAR, Config, State, relative, split_folds
 from dglmeta.tasks import JointBatch, binary_losses
 
 
@@ -36,24 +36,24 @@ def double_backward_step(
     def run(params, src, dst):
         return torch.func.functional_call(model, params, (model.locate(a_hat, src, dst),))
 
-    def weighted_loss(held_out):
+    def weighted_losses():
         losses = binary_losses(run(w, batch.src, batch.dst), batch.label)
         v = weighter(weighter.describe(losses.detach(), batch.label))
-        return pooled_loss(v, losses, held_out)
+        return relative(v, system.config.normaliser) * losses
 
-    masks = fold_masks(batch.label.shape[1], system.config.folds, rng)
+    folds = split_folds(batch.label.shape[1], system.config.folds, rng)
     meta = 0.0
-    for held_out in masks:
-        gradients = torch.autograd.grad(
-            weighted_loss(held_out), list(w.values()), create_graph=True
-        )
+    for held_out in folds:
+        kept = torch.ones_like(batch.label)
+        kept[0, held_out] = 0
+        inner = (kept * weighted_losses()).sum() / kept.sum()
+        gradients = torch.autograd.grad(inner, list(w.values()), create_graph=True)
         ahead = sgd_step(w, dict(zip(w, gradients, strict=True)), system.config.lr)
-        losses = binary_losses(run(ahead, batch.src[:1], batch.dst[:1])[0], batch.label[0])
-        meta = meta + (held_out * losses).sum() / held_out.sum() / len(masks)
+        (s,) = run(ahead, batch.src[:1, held_out], batch.dst[:1, held_out])
+        meta = meta + binary_losses(s, batch.label[0, held_out]).mean() / len(folds)
     gradients = torch.autograd.grad(meta, list(theta.values()))
     descend(state.weighter_optimizer, weighter, dict(zip(theta, gradients, strict=True)))
-    final = weighted_loss(torch.zeros(batch.label.shape[1]))
-    gradients = torch.autograd.grad(final, list(w.values()))
+    gradients = torch.autograd.grad(weighted_losses().mean(), list(w.values()))
     descend(state.optimizer, model, detach(dict(zip(w, gradients, strict=True))))
 
 

@@ -11,6 +11,7 @@ from dglmeta.meta.functional import (
     value_and_pullback,
 )
 from dglmeta.meta.hypergradient import (
+    Fold,
     Hypergradient,
     WeightHypergradient,
     hypergradient,
@@ -19,6 +20,7 @@ from dglmeta.meta.hypergradient import (
 from dglmeta.meta.maml import OuterGradient, adapt, outer_gradient
 
 __all__ = [
+    "Fold",
     "Hypergradient",
     "OuterGradient",
     "Params",

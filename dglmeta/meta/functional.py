@@ -158,10 +158,18 @@ def sgd_step(
             f"sgd_step: expected mask names among {sorted(params)}, got {unknown}. "
             f"Use the names of named_parameters()."
         )
-    step = scale(gradients, lr)
+    sizes = lr if isinstance(lr, Mapping) else dict.fromkeys(params, lr)
     return {
-        name: p - step[name] if mask is None or name in mask else p for name, p in params.items()
+        name: _less(p, gradients[name], sizes[name]) if mask is None or name in mask else p
+        for name, p in params.items()
     }
+
+
+def _less(p: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
+    """The step p - size * gradient; in one pass where the size is a number."""
+    if isinstance(size, Tensor):
+        return p - size * gradient
+    return torch.sub(p, gradient, alpha=size)
 
 
 def scale(vectors: Mapping[str, Tensor], by: float | Mapping[str, Tensor]) -> Params:

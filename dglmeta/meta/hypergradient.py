@@ -1,14 +1,19 @@
-r"""Exact gradients through one look-ahead step, by one forward-mode derivative.
+r"""Exact gradients through one look-ahead step, by forward-mode derivatives.
 
-The inner loss L(o, c) sees the weights w only through per-sample outputs o(w), and theta (say, a
-network that weighs samples) only through per-sample coefficients c(theta). With the look-ahead
-w' = w - lr dL/dw and v the gradient of the meta loss at w',
+Each training sample i has outputs o_i(w) and coefficients c_i(theta) (say, its weight by a network
+theta), and an inner loss l_i(o_i, c_i) of these alone. A fold F leaves some samples out and looks
+ahead on the others, w_F = w - lr g_F; its meta loss is taken there. With v_F = lr times the
+gradient of the meta loss at w_F, over the m_F samples that are kept,
 
-    d meta_loss(w') / dc = -d/dc [ dL/do (o, c) . do ],        do = (do/dw) lr v,
+    g_F = (1/m_F) sum_{i not in F} (do_i/dw)^T dl_i/do,
+    d meta_F / dc_i = -(1/m_F) d/dc_i [ dl_i/do . do_i ],    do_i = (do_i/dw) v_F,    i not in F,
 
-and an ordinary backward pass takes it from c to theta. The bracket is the directional derivative
-of L along v, so one forward-mode derivative of the outputs replaces the backward pass through a
-backward pass.
+and an ordinary backward pass takes it from c to theta. The bracket is a directional derivative of
+the outputs: one forward-mode pass, in the place of a backward pass through a backward pass.
+
+Both lines are linear in the samples, so folds share the passes over all of them: g_F is the
+gradient of all samples less that of F's own; and the directions v_F are added up for one pass over
+all samples, from which each fold takes its own few away.
 
 Source: derived from SELAR's Algorithm 1 (arXiv 2007.08294); reading a mixed second derivative in
 forward-over-reverse order is Pearlmutter's (Neural Computation 6, 1994).
@@ -16,7 +21,7 @@ forward-over-reverse order is Pearlmutter's (Neural Computation 6, 1994).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,13 +40,23 @@ from dglmeta.meta.functional import (
     value_and_pullback,
 )
 
-__all__ = ["Hypergradient", "WeightHypergradient", "hypergradient", "weight_hypergradient"]
+__all__ = ["Fold", "Hypergradient", "WeightHypergradient", "hypergradient", "weight_hypergradient"]
 
 # In the order of hypergradient's arguments.
 Outputs = Callable[[Params], Tensor]
 Coefficients = Callable[[Tensor, Params], Tensor]
-InnerLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-MetaLoss = Callable[[Params, Tensor], Tensor]
+Losses = Callable[[Tensor, Tensor], Tensor]
+
+
+class Fold(NamedTuple):
+    """Samples to leave out of a look-ahead, and the loss to take there."""
+
+    held_out: Tensor
+    """(m,) int64: their places on the last axis of the outputs; m may be 0."""
+    outputs: Outputs
+    """The outputs (..., m) of these samples alone."""
+    meta_loss: Outputs
+    """Parameters -> () loss."""
 
 
 class Hypergradient(NamedTuple):
@@ -60,34 +75,31 @@ class Hypergradient(NamedTuple):
 def hypergradient(
     outputs: Outputs,
     coefficients: Coefficients,
-    inner_loss: InnerLoss,
-    meta_loss: MetaLoss,
+    losses: Losses,
+    folds: Sequence[Fold],
     params: Mapping[str, Tensor],
     theta: Mapping[str, Tensor],
-    folds: Tensor,
     *,
     lr: float | Mapping[str, Tensor],
     mode: str = "jvp",
 ) -> Hypergradient:
-    """Gradient of the meta loss after one look-ahead SGD step with respect to ``theta``.
+    """Gradient of the mean meta loss after one look-ahead SGD step with respect to ``theta``.
 
     Parameters
     ----------
     outputs : callable
-        ``outputs(params)``: every per-sample quantity (logits, losses) that the inner loss needs,
-        in one tensor. The only place where the model runs on all samples.
+        ``outputs(params)``, (..., n): every per-sample quantity (logits, losses) that the inner
+        losses need, samples on the last axis. The only place where the model runs on all samples.
     coefficients : callable
-        ``coefficients(at, theta)``: per-sample weights or mixing factors, in one tensor. ``at``
-        holds the values of the outputs, as constants.
-    inner_loss : callable
-        ``inner_loss(o, c, fold)``, a () tensor; cheap functions of outputs and coefficients.
-    meta_loss : callable
-        ``meta_loss(params, fold)``, a () tensor.
+        ``coefficients(at, theta)``, (..., n): per-sample weights or mixing factors. ``at`` holds
+        the values of the outputs, as constants. Samples may depend on each other here.
+    losses : callable
+        ``losses(o, c)``, (n,): the inner loss of each sample, from its own outputs and
+        coefficients alone.
+    folds : sequence of Fold
+        The result is the mean over them; one at least.
     params, theta : dict of name to tensor
         The model's weights w, and what is being learned about the loss. Neither is written.
-    folds : (C, ...) tensor
-        One slice is handed to ``inner_loss`` and ``meta_loss`` a fold; the result is the mean over
-        folds. All folds share the forward pass at w.
     lr : float, or dict of name to tensor
         Step size of the look-ahead, > 0; or one for every entry of w, taken as a constant, so
         that the look-ahead goes where a preconditioned optimiser would go. (A whole Adam step
@@ -98,58 +110,80 @@ def hypergradient(
     Raises
     ------
     ConfigError
-        If ``mode`` is unknown.
+        If ``mode`` is unknown, or there is no fold.
 
     Notes
     -----
-    One forward pass at w; then for each fold a backward pass at w, a forward and a backward pass
-    at its look-ahead, and a forward-mode pass at w. No graph of a graph is ever held.
+    One forward, one backward and one forward-mode pass at w over all samples; and for each fold
+    the same over its own samples, and a forward and a backward pass of its meta loss. No graph of
+    a graph is ever held.
     """
     if mode not in ("jvp", "double_backward"):
         raise ConfigError(
             f"hypergradient: expected mode 'jvp' or 'double_backward', got {mode!r}. "
             f"The first is fast, the second a check."
         )
+    if not folds:
+        raise ConfigError("hypergradient: expected at least one fold, got none. Add one.")
     w, theta = leaves(params), leaves(theta)
     if mode == "double_backward":
-        return _by_double_backward(
-            outputs, coefficients, inner_loss, meta_loss, w, theta, folds, lr
-        )
+        return _by_double_backward(outputs, coefficients, losses, folds, w, theta, lr)
     at, pullback = value_and_pullback(outputs, w)
     c = coefficients(at, theta)
-    c_gradient, losses = torch.zeros_like(c), []
+    o_leaf, c_leaf = at.clone().requires_grad_(), c.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(losses(o_leaf, c_leaf).sum(), o_leaf, create_graph=True)
+    of_all = pullback(slope.detach())
+    direction: Params = {name: torch.zeros(()) for name in w}
+    of_own, meta_losses = at.new_zeros(()), []
     for fold in folds:
-        o_leaf, c_leaf = at.clone().requires_grad_(), c.detach().requires_grad_()
-        (cotangent,) = torch.autograd.grad(
-            inner_loss(o_leaf, c_leaf, fold), o_leaf, create_graph=True
-        )
-        ahead = leaves(sgd_step(w, pullback(cotangent.detach()), lr))
-        loss = meta_loss(ahead, fold)
-        o_dot = pushforward(outputs, w, scale(gradient(loss, ahead), lr))
-        along = (cotangent * o_dot).sum()  # the directional derivative of L
-        c_gradient -= torch.autograd.grad(along, c_leaf)[0] / len(folds)
-        losses.append(loss.detach())
-    return Hypergradient(gradient(c, theta, c_gradient), torch.stack(losses), at, pullback)
+        m_kept = at.shape[-1] - len(fold.held_out)
+        own_slope = slope[..., fold.held_out]
+        own = _own_gradient(fold, w, own_slope.detach())
+        size = scale(lr, 1 / m_kept) if isinstance(lr, Mapping) else lr / m_kept
+        ahead = leaves(sgd_step(w, {name: g - own[name] for name, g in of_all.items()}, size))
+        meta_loss = fold.meta_loss(ahead)
+        v = scale(gradient(meta_loss, ahead), size)
+        direction = {name: d + v[name] for name, d in direction.items()}
+        of_own = of_own + (own_slope * _own_tangent(fold, w, v, like=own_slope)).sum()
+        meta_losses.append(meta_loss.detach())
+    along = (slope * pushforward(outputs, w, direction)).sum() - of_own
+    (c_gradient,) = torch.autograd.grad(along, c_leaf)
+    gradients = gradient(c, theta, -c_gradient / len(folds))
+    return Hypergradient(gradients, torch.stack(meta_losses), at, pullback)
+
+
+def _own_gradient(fold: Fold, w: Params, slope: Tensor) -> Params:
+    """Gradient of the losses of the fold's own samples; a scalar 0 where it has none."""
+    if not len(fold.held_out):
+        return {name: torch.zeros(()) for name in w}
+    return value_and_pullback(fold.outputs, w)[1](slope)
+
+
+def _own_tangent(fold: Fold, w: Params, v: Params, *, like: Tensor) -> Tensor:
+    """Directional derivative of the outputs of the fold's own samples."""
+    if not len(fold.held_out):
+        return torch.zeros_like(like)
+    return pushforward(fold.outputs, w, v)
 
 
 def _by_double_backward(
     outputs: Outputs,
     coefficients: Coefficients,
-    inner_loss: InnerLoss,
-    meta_loss: MetaLoss,
+    losses: Losses,
+    folds: Sequence[Fold],
     w: Params,
     theta: Params,
-    folds: Tensor,
     lr: float | Mapping[str, Tensor],
 ) -> Hypergradient:
     """Differentiate the meta loss at the look-ahead through the look-ahead, fold by fold."""
     o = outputs(w)
-    c = coefficients(o.detach(), theta)
-    losses = []
+    each = losses(o, coefficients(o.detach(), theta))  # (n,)
+    meta_losses = []
     for fold in folds:
-        step = gradient(inner_loss(o, c, fold), w, create_graph=True)
-        losses.append(meta_loss(sgd_step(w, step, lr), fold))
-    every = torch.stack(losses)
+        kept = torch.ones_like(each).index_fill(0, fold.held_out, 0)
+        step = gradient((kept * each).sum() / kept.sum(), w, create_graph=True)
+        meta_losses.append(fold.meta_loss(sgd_step(w, step, lr)))
+    every = torch.stack(meta_losses)
     gradients = gradient(every.mean(), theta, retain_graph=True)
     return Hypergradient(
         gradients, every.detach(), o.detach(), lambda t: gradient(o, w, t, retain_graph=True)
@@ -203,14 +237,14 @@ def weight_hypergradient(
     tensor([-0.2000,  0.2000])
     """
     apply = as_function(weigh)
+    fold = Fold(torch.zeros(0, dtype=torch.int64), lambda p: losses(p)[:0], meta_loss)
     result = hypergradient(
         losses,
         lambda at, theta: apply(theta, at),
-        lambda o, c, _fold: (c * o).sum(),
-        lambda p, _fold: meta_loss(p),
+        lambda o, c: c * o * len(o),  # the inner loss is a sum, not a mean
+        [fold],
         params,
         parameters_of(weigh),
-        torch.zeros(1),
         lr=lr,
         mode=mode,
     )

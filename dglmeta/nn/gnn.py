@@ -19,6 +19,9 @@ __all__ = ["GCN", "Messages", "message_adjacency"]
 
 Features = Tensor | dict[str, Tensor]
 
+SHARE_WORTH_CUTTING = 0.5
+"""Copying out part of the messages pays where no more than this share of them is needed."""
+
 
 class Messages(NamedTuple):
     """What a layer sums over: y = A x, with a weight on every edge."""
@@ -32,6 +35,11 @@ class Messages(NamedTuple):
         """The messages that some nodes receive; row k is ``nodes[k]``."""
         part, edge_ids = self.adjacency.rows(nodes.numpy())
         return Messages(part, self.weight[torch.from_numpy(edge_ids)])
+
+    def among(self) -> tuple[Messages, Tensor]:
+        """The same messages with their senders renumbered from 0, and who the senders are."""
+        part, senders = self.adjacency.without_empty_columns()
+        return Messages(part, self.weight), torch.from_numpy(senders)
 
 
 class GCN(nn.Module):
@@ -114,8 +122,19 @@ class GCN(nn.Module):
         return Messages(adj.with_loops.T, torch.cat([between, source * destination]))
 
     def layers(self, a_hat: Messages, nodes: Tensor) -> list[Messages]:
-        """What each layer sums over when only some nodes' embeddings are wanted."""
-        return [a_hat] * (len(self.weights) - 1) + [a_hat.to(nodes)]
+        """What each layer sums over when only some nodes' embeddings are wanted.
+
+        A layer computes the nodes that the next one hears from and no others, where these hear
+        few messages themselves.
+        """
+        last = a_hat.to(nodes)
+        layers = [last]
+        while len(layers) < len(self.weights):
+            part, senders = layers[0].among()
+            if SHARE_WORTH_CUTTING * a_hat.adjacency.n_edges < _n_edges_to(a_hat, senders):
+                break
+            layers[:1] = [a_hat.to(senders), part]
+        return [a_hat] * (len(self.weights) - len(layers)) + layers
 
     def forward(
         self,
@@ -141,13 +160,21 @@ class GCN(nn.Module):
         layers = g if isinstance(g, list) else [self.messages(g, edge_weight)] * n_layers
         h = _one_tensor(g, x)
         for k, (a_hat, w, b) in enumerate(zip(layers, self.weights, self.biases, strict=True)):
-            h = ops.spmm(a_hat.adjacency, (torch.relu(h) if k else h) @ w, a_hat.weight) + b
+            h = torch.relu(h) if k else h
+            if a_hat.adjacency.n_src < a_hat.adjacency.n_dst:  # the dense product on the fewer rows
+                h = ops.spmm(a_hat.adjacency, h, a_hat.weight) @ w + b
+            else:
+                h = ops.spmm(a_hat.adjacency, h @ w, a_hat.weight) + b
         return _as_given(g, x, h)
 
 
 def message_adjacency(g: Adjacency | HeteroCSR | DGLGraph, *, both_ways: bool = False) -> Adjacency:
     """The square adjacency over all nodes that messages run along."""
     return g if isinstance(g, Adjacency) else as_csr(g).homogeneous(both_ways=both_ways).adjacency
+
+
+def _n_edges_to(a_hat: Messages, nodes: Tensor) -> int:
+    return int(a_hat.adjacency.out_degrees[nodes.numpy()].sum())
 
 
 def _one_tensor(g: list[Messages] | Adjacency | HeteroCSR | DGLGraph, x: Features) -> Tensor:

@@ -31,7 +31,10 @@ class SampleWeighter(nn.Module):
         super().__init__()
         self.n_auxiliary = n_auxiliary
         self.net = nn.Sequential(
-            nn.Linear(n_auxiliary + 2, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Sigmoid()
+            nn.Linear(n_auxiliary + 2, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, 1),
+            nn.Sigmoid(),
         )
 
     def describe(self, losses: Tensor, labels: Tensor) -> Tensor:

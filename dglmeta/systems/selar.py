@@ -4,7 +4,7 @@ A model w (node embeddings, an encoder, one head a task) learns a primary task, 
 beside T auxiliary tasks, meta-path prediction. A small network V with parameters Theta says how
 much each training sample counts. With l_i the loss of sample i, n samples of which B are primary,
 
-    L(w, Theta) = ( 1/n sum_i v_i l_i(w) ) / ( 1/B sum_primary v_i ),     v_i = V(xi_i; Theta),
+    L(w, Theta) = 1/n sum_i v_i l_i(w),     v_i = V(xi_i; Theta) / ( 1/B sum_primary V(xi; Theta) ),
 
 xi_i = [loss, task, label] taken as constants. One step of training (Algorithm 1):
 
@@ -12,7 +12,7 @@ xi_i = [loss, task, label] taken as constants. One step of training (Algorithm 1
 2. move Theta down the gradient of  mean_c (mean loss of fold c at w_c);
 3. move w down the gradient of L(w, Theta) over all samples, with the new Theta.
 
-Step 2 needs one forward-mode derivative (:mod:`dglmeta.meta.hypergradient`), and the three share
+Step 2 needs forward-mode derivatives only (:mod:`dglmeta.meta.hypergradient`), and the three share
 one forward pass at w. The edges a batch asks about leave the graph that messages run on.
 
 Source: Hwang et al., arXiv 2007.08294. Folds split each batch, as in Algorithm 1; the authors'
@@ -21,7 +21,7 @@ program folds the data set instead, and its look-ahead never reaches the encoder
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dglmeta.data import Dataset, LinkSplit
 from dglmeta.errors import ConfigError
 from dglmeta.meta import (
+    Fold,
     Params,
     adam_step_sizes,
     descend,
@@ -182,29 +183,20 @@ class LinkModel(nn.Module):
         return self.heads(z, pairs.src, pairs.dst)
 
 
-def pooled_loss(v: Tensor, losses: Tensor, held_out: Tensor, normaliser: str = "primary") -> Tensor:
-    """L: the mean of v l over all samples, over the mean v of the primary ones.
+def relative(v: Tensor, normaliser: str = "primary") -> Tensor:
+    """(T + 1, B) weights over the mean weight of the primary task, or of their own task.
 
-    Parameters
-    ----------
-    v, losses : (T + 1, B)
-        Weight and loss of each sample; row 0 is the primary task.
-    held_out : (B,)
-        1 for a primary pair that is left out, else 0.
-    normaliser : {"primary", "task"}
-        With the second each task's weights are divided by their own mean instead, so that V
-        chooses among the samples of a task and can turn no task down.
+    Row 0 is the primary task. With "task" V chooses among the samples of a task and can turn no
+    task down.
     """
-    kept = torch.cat([1 - held_out[None], torch.ones_like(losses[1:])])  # (T + 1, B)
-    mean = (kept * v).sum(1, keepdim=True) / kept.sum(1, keepdim=True)  # (T + 1, 1)
-    mean = mean if normaliser == "task" else mean[:1]
-    return (kept * v / (mean + 1e-8) * losses).sum() / kept.sum()
+    mean = v.mean(1, keepdim=True)  # (T + 1, 1)
+    return v / ((mean if normaliser == "task" else mean[:1]) + 1e-8)
 
 
-def fold_masks(n: int, n_folds: int, rng: np.random.Generator) -> Tensor:
-    """(C, n) 0/1: which primary pairs each fold holds out; one fold holds out a third."""
+def split_folds(n: int, n_folds: int, rng: np.random.Generator) -> list[Tensor]:
+    """Which of ``n`` primary pairs each fold holds out; one fold holds out a third."""
     groups = torch.from_numpy(rng.permutation(n) % (3 if n_folds == 1 else n_folds))
-    return torch.stack([groups == c for c in range(n_folds)]).float()
+    return [(groups == c).nonzero().squeeze(1) for c in range(n_folds)]
 
 
 @dataclass
@@ -253,38 +245,36 @@ class SELAR(System):
         """One step of Algorithm 1; changes ``state``."""
         w, theta = parameters_of(state.model), parameters_of(state.weighter)
         a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
-        every = state.model.locate(a_hat, batch.src, batch.dst)
-        n_pairs = batch.label.shape[1]
+        label = batch.label.flatten()  # (n,) samples of all tasks, the primary ones first
 
-        def logits(w: Params) -> Tensor:  # (T + 1, B)
-            return functional_call(state.model, w, (every,))
+        def logits(pairs: Pairs) -> Callable[[Params], Tensor]:
+            return lambda w: functional_call(state.model, w, (pairs,)).flatten()
 
-        def weights(s: Tensor, theta: Params) -> Tensor:  # (T + 1, B)
-            return self._weights(state, theta, s, batch.label)
+        def weights(s: Tensor, theta: Params) -> Tensor:  # (n,)
+            return self._weights(state, theta, s.view_as(batch.label), batch.label).flatten()
 
-        def inner_loss(s: Tensor, v: Tensor, held_out: Tensor) -> Tensor:
-            losses = binary_losses(s, batch.label)
-            return pooled_loss(v, losses, held_out, self.config.normaliser)
+        def losses(s: Tensor, v: Tensor) -> Tensor:  # (n,)
+            return v * binary_losses(s, label)
 
-        def meta_loss(w: Params, held_out: Tensor) -> Tensor:
-            fold = held_out.nonzero().squeeze(1)
-            pairs = state.model.locate(a_hat, batch.src[:1, fold], batch.dst[:1, fold])
-            (s,) = functional_call(state.model, w, (pairs,))
-            return binary_losses(s, batch.label[0, fold]).mean()
+        def fold(held_out: Tensor) -> Fold:
+            ends = batch.src[:1, held_out], batch.dst[:1, held_out]
+            s = logits(state.model.locate(a_hat, *ends))
+            return Fold(held_out, s, lambda w: binary_losses(s(w), label[held_out]).mean())
 
+        every = logits(state.model.locate(a_hat, batch.src, batch.dst))
         if self.strategy.weighted:
-            folds = fold_masks(n_pairs, self.config.folds, rng)
+            folds = [fold(c) for c in split_folds(batch.label.shape[1], self.config.folds, rng)]
             lr = self._look_ahead_lr(state)
-            look = hypergradient(logits, weights, inner_loss, meta_loss, w, theta, folds, lr=lr)
+            look = hypergradient(every, weights, losses, folds, w, theta, lr=lr)
             descend(state.weighter_optimizer, state.weighter, look.gradients)
             s, pullback = look.outputs, look.pullback
         else:
-            s, pullback = value_and_pullback(logits, w)
+            s, pullback = value_and_pullback(every, w)
         with torch.no_grad():
             v = weights(s, theta)
         s = s.requires_grad_()
-        (cotangent,) = torch.autograd.grad(inner_loss(s, v, torch.zeros(n_pairs)), s)
-        descend(state.optimizer, state.model, pullback(cotangent))
+        (slope,) = torch.autograd.grad(losses(s, v).mean(), s)
+        descend(state.optimizer, state.model, pullback(slope))
         state.averaged.update_parameters(state.model)
 
     @property
@@ -303,7 +293,7 @@ class SELAR(System):
         if not self.strategy.weighted:
             return torch.ones_like(s)
         xi = state.weighter.describe(binary_losses(s, label), label)
-        return functional_call(state.weighter, theta, (xi,))
+        return relative(functional_call(state.weighter, theta, (xi,)), self.config.normaliser)
 
     def init(self, ds: Dataset, seed: int, split_seed: int) -> State:
         """Split the data, label the auxiliary tasks, initialise w and Theta."""

@@ -9,7 +9,7 @@ from dglmeta.bench.systems.bench_selar_step import double_backward_step
 from dglmeta.errors import ConfigError, DataError, SchemaError
 from dglmeta.meta import hypergradient
 from dglmeta.systems import SELAR
-from dglmeta.systems.selar import fold_masks, pooled_loss
+from dglmeta.systems.selar import relative, split_folds
 
 N_USERS, N_ITEMS = 8, 8
 
@@ -78,48 +78,33 @@ def test_labels_would_differ_if_they_saw_the_held_out_edges():
 
 
 def test_folds_partition_the_batch():
-    masks = fold_masks(128, 3, np.random.default_rng(0))
-    assert masks.shape == (3, 128)
-    assert torch.equal(masks.sum(0), torch.ones(128))
-    assert sorted(masks.sum(1).tolist()) == [42, 43, 43]
+    folds = split_folds(128, 3, np.random.default_rng(0))
+    assert sorted(torch.cat(folds).tolist()) == list(range(128))
+    assert sorted(map(len, folds)) == [42, 43, 43]
 
 
 def test_one_fold_holds_a_third_out():
-    masks = fold_masks(128, 1, np.random.default_rng(0))
-    assert masks.shape == (1, 128)
-    assert masks.sum() == 43
+    (fold,) = split_folds(128, 1, np.random.default_rng(0))
+    assert len(fold.unique()) == 43
 
 
 def test_folds_differ_from_step_to_step():
     rng = np.random.default_rng(0)
-    assert not torch.equal(fold_masks(128, 3, rng), fold_masks(128, 3, rng))
+    (first,), (second,) = (split_folds(128, 1, rng) for _ in range(2))
+    assert not torch.equal(first, second)
 
 
-def test_the_pooled_loss_by_hand():
+def test_weights_are_relative_to_the_mean_primary_one():
     v = torch.tensor([[0.5, 1.0], [1.0, 0.25]])
-    losses = torch.tensor([[2.0, 4.0], [1.0, 8.0]])
-    nothing, second = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])
-    assert pooled_loss(v, losses, nothing).item() == pytest.approx((1 + 4 + 1 + 2) / 4 / 0.75)
-    assert pooled_loss(v, losses, second).item() == pytest.approx((1 + 1 + 2) / 3 / 0.5)
+    assert relative(v) == pytest.approx((v / 0.75).numpy())
+    assert relative(0.1 * v) == pytest.approx(relative(v).numpy(), rel=1e-5)
 
 
 def test_with_the_task_normaliser_no_task_can_be_turned_down():
-    v, losses = torch.rand(2, 3, 8).unbind()
-    nothing, scale = torch.zeros(8), torch.tensor([[1.0], [0.01], [50.0]])
-    expected = pooled_loss(v, losses, nothing, "task").item()
-    assert pooled_loss(scale * v, losses, nothing, "task").item() == pytest.approx(
-        expected, rel=1e-5
-    )
-    assert pooled_loss(torch.ones(3, 8), losses, nothing, "task").item() == pytest.approx(
-        losses.mean().item(), rel=1e-5
-    )
-
-
-def test_scaling_all_weights_leaves_the_loss():
-    v, losses = torch.rand(2, 3, 8).unbind()
-    nothing = torch.zeros(8)
-    expected = pooled_loss(v, losses, nothing).item()
-    assert pooled_loss(0.1 * v, losses, nothing).item() == pytest.approx(expected, rel=1e-5)
+    v, by_task = torch.rand(3, 8), torch.tensor([[1.0], [0.01], [50.0]])
+    expected = relative(v, "task").numpy()
+    assert relative(by_task * v, "task") == pytest.approx(expected, rel=1e-4)
+    assert expected.mean(1) == pytest.approx(np.ones(3), rel=1e-5)
 
 
 @pytest.mark.parametrize("folds", [1, 3])
