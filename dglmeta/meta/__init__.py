@@ -1,6 +1,7 @@
 """Bilevel updates over parameter dicts and closures; nothing here knows what a graph is."""
 
 from dglmeta.meta.functional import (
+    Linearization,
     Params,
     adam_step_sizes,
     as_function,
@@ -8,7 +9,6 @@ from dglmeta.meta.functional import (
     detach,
     parameters_of,
     sgd_step,
-    value_and_pullback,
 )
 from dglmeta.meta.hypergradient import (
     Fold,
@@ -22,6 +22,7 @@ from dglmeta.meta.maml import OuterGradient, adapt, outer_gradient
 __all__ = [
     "Fold",
     "Hypergradient",
+    "Linearization",
     "OuterGradient",
     "Params",
     "WeightHypergradient",
@@ -34,6 +35,5 @@ __all__ = [
     "outer_gradient",
     "parameters_of",
     "sgd_step",
-    "value_and_pullback",
     "weight_hypergradient",
 ]

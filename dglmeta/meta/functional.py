@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from dglmeta.errors import ConfigError
 
 __all__ = [
+    "Linearization",
     "Params",
     "adam_step_sizes",
     "as_function",
@@ -20,10 +20,8 @@ __all__ = [
     "gradient",
     "leaves",
     "parameters_of",
-    "pushforward",
     "scale",
     "sgd_step",
-    "value_and_pullback",
 ]
 
 Params = dict[str, Tensor]
@@ -103,31 +101,60 @@ def gradient(
     return dict(zip(params, gradients, strict=True))
 
 
-def value_and_pullback(
-    f: Callable[[Params], Tensor], params: Mapping[str, Tensor]
-) -> tuple[Tensor, Callable[[Tensor], Params]]:
-    """f(params) as a constant, and the map from its cotangents to gradients in the parameters.
+class Linearization:
+    """A function of parameters at one point: its value there, and products with its Jacobian J.
 
-    The forward pass is kept as long as the map is, and serves any number of cotangents.
+    Made by one forward pass, which is kept as long as this is and serves any number of products.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(params)``, one tensor.
+    params : dict of name to tensor
+        The point; not written.
+
+    Attributes
+    ----------
+    leaves : dict of name to tensor
+        The point, as leaves of the graph of ``output``.
+    output : tensor
+        f(params), with its graph.
+    value : tensor
+        f(params), as a constant.
     """
-    w = leaves(params)
-    value = f(w)
-    return value.detach(), lambda cotangent: gradient(value, w, cotangent, retain_graph=True)
 
+    def __init__(self, f: Callable[[Params], Tensor], params: Mapping[str, Tensor]) -> None:
+        self.leaves = leaves(params)
+        self.output = f(self.leaves)
+        self.value = self.output.detach()
 
-def pushforward(
-    f: Callable[[Params], Tensor], params: Mapping[str, Tensor], direction: Mapping[str, Tensor]
-) -> Tensor:
-    """The directional derivative (df / d params) direction, by one forward-mode pass.
+    def pullback(self, cotangent: Tensor) -> Params:
+        """J^T cotangent: the gradient in the parameters."""
+        return gradient(self.output, self.leaves, cotangent, retain_graph=True)
 
-    Uses dual numbers directly: inside ``torch.func.jvp`` each custom function costs ten times as
-    much to call (0.6 ms against 0.05 ms measured for a small ``ops.spmm``).
-    """
-    with torch.no_grad(), forward_ad.dual_level():
-        make_dual, unpack_dual = forward_ad.make_dual, forward_ad.unpack_dual
-        duals = {k: make_dual(p.detach(), direction[k]) for k, p in params.items()}  # type: ignore[no-untyped-call]
-        primal, tangent = unpack_dual(f(duals))  # type: ignore[no-untyped-call]
-        return torch.zeros_like(primal) if tangent is None else tangent
+    def pullback_and_pushforward(
+        self, cotangent: Tensor
+    ) -> tuple[Params, Callable[[Mapping[str, Tensor]], Tensor]]:
+        """J^T cotangent, and the map from a direction in the parameters to J direction (once).
+
+        The pullback u -> J^T u is linear, so J direction is the gradient in u of
+        <J^T u, direction>: a backward pass through the backward pass just done. Forward mode would
+        run through f again: 2.6 ms against 1.3 measured, for a GCN of fifteen thousand nodes.
+        """
+        u = cotangent.detach().requires_grad_()
+        pulled = gradient(self.output, self.leaves, u, create_graph=True)
+
+        def pushforward(direction: Mapping[str, Tensor]) -> Tensor:
+            names = [name for name, g in pulled.items() if g.requires_grad]
+            (product,) = torch.autograd.grad(
+                [pulled[name] for name in names],
+                u,
+                [direction[name] for name in names],
+                materialize_grads=True,
+            )
+            return product
+
+        return detach(pulled), pushforward
 
 
 def sgd_step(

@@ -1,22 +1,17 @@
-r"""Exact gradients through one look-ahead step, by forward-mode derivatives.
+r"""Exact gradients through one look-ahead step, by Jacobian-vector products.
 
 Each training sample i has outputs o_i(w) and coefficients c_i(theta) (say, its weight by a network
 theta), and an inner loss l_i(o_i, c_i) of these alone. A fold F leaves some samples out and looks
-ahead on the others, w_F = w - lr g_F; its meta loss is taken there. With v_F = lr times the
-gradient of the meta loss at w_F, over the m_F samples that are kept,
+ahead on the m others, w_F = w - lr g_F; its meta loss is taken there. With J = do/dw,
 
-    g_F = (1/m_F) sum_{i not in F} (do_i/dw)^T dl_i/do,
-    d meta_F / dc_i = -(1/m_F) d/dc_i [ dl_i/do . do_i ],    do_i = (do_i/dw) v_F,    i not in F,
+    g_F = J^T u_F,    u_F = (1/m) dl_i/do where i is kept, else 0,
+    d meta_F / dc = -d/dc < u_F(c), do >,    do = J v_F,    v_F = lr d meta / dw at w_F,
 
-and an ordinary backward pass takes it from c to theta. The bracket is a directional derivative of
-the outputs: one forward-mode pass, in the place of a backward pass through a backward pass.
+and an ordinary backward pass takes it from c to theta. So one forward pass at w serves all folds
+and the training step that follows, and no graph of a look-ahead is ever built.
 
-Both lines are linear in the samples, so folds share the passes over all of them: g_F is the
-gradient of all samples less that of F's own; and the directions v_F are added up for one pass over
-all samples, from which each fold takes its own few away.
-
-Source: derived from SELAR's Algorithm 1 (arXiv 2007.08294); reading a mixed second derivative in
-forward-over-reverse order is Pearlmutter's (Neural Computation 6, 1994).
+Source: derived from SELAR's Algorithm 1 (arXiv 2007.08294); reading a mixed second derivative as a
+directional derivative is Pearlmutter's (Neural Computation 6, 1994).
 """
 
 from __future__ import annotations
@@ -29,15 +24,15 @@ from torch import Tensor, nn
 
 from dglmeta.errors import ConfigError
 from dglmeta.meta.functional import (
+    Linearization,
     Params,
     as_function,
+    detach,
     gradient,
     leaves,
     parameters_of,
-    pushforward,
     scale,
     sgd_step,
-    value_and_pullback,
 )
 
 __all__ = ["Fold", "Hypergradient", "WeightHypergradient", "hypergradient", "weight_hypergradient"]
@@ -52,9 +47,7 @@ class Fold(NamedTuple):
     """Samples to leave out of a look-ahead, and the loss to take there."""
 
     held_out: Tensor
-    """(m,) int64: their places on the last axis of the outputs; m may be 0."""
-    outputs: Outputs
-    """The outputs (..., m) of these samples alone."""
+    """(n_held_out,) int64: their places on the last axis of the outputs; may be none."""
     meta_loss: Outputs
     """Parameters -> () loss."""
 
@@ -66,10 +59,8 @@ class Hypergradient(NamedTuple):
     """d (mean meta loss over folds) / d theta, by name."""
     meta_loss: Tensor
     """(C,) meta loss at each fold's look-ahead."""
-    outputs: Tensor
-    """Per-sample outputs at w, as constants."""
-    pullback: Callable[[Tensor], Params]
-    """Cotangent of the outputs -> gradient in w, from the forward pass already done at w."""
+    at: Linearization
+    """The outputs at w and their Jacobian products, from the forward pass already done there."""
 
 
 def hypergradient(
@@ -114,9 +105,9 @@ def hypergradient(
 
     Notes
     -----
-    One forward, one backward and one forward-mode pass at w over all samples; and for each fold
-    the same over its own samples, and a forward and a backward pass of its meta loss. No graph of
-    a graph is ever held.
+    One forward pass at w; and for each fold a backward pass there, a forward and a backward pass of
+    its meta loss, and a backward pass through the first backward pass. That last one stops at the
+    cotangent, where double backward goes on to the coefficients of every fold.
     """
     if mode not in ("jvp", "double_backward"):
         raise ConfigError(
@@ -125,45 +116,24 @@ def hypergradient(
         )
     if not folds:
         raise ConfigError("hypergradient: expected at least one fold, got none. Add one.")
-    w, theta = leaves(params), leaves(theta)
+    params, theta = detach(params), leaves(theta)
     if mode == "double_backward":
-        return _by_double_backward(outputs, coefficients, losses, folds, w, theta, lr)
-    at, pullback = value_and_pullback(outputs, w)
-    c = coefficients(at, theta)
-    o_leaf, c_leaf = at.clone().requires_grad_(), c.detach().requires_grad_()
+        return _by_double_backward(outputs, coefficients, losses, folds, params, theta, lr)
+    at = Linearization(outputs, params)
+    c = coefficients(at.value, theta)
+    o_leaf, c_leaf = at.value.clone().requires_grad_(), c.detach().requires_grad_()
     (slope,) = torch.autograd.grad(losses(o_leaf, c_leaf).sum(), o_leaf, create_graph=True)
-    of_all = pullback(slope.detach())
-    direction: Params = {name: torch.zeros(()) for name in w}
-    of_own, meta_losses = at.new_zeros(()), []
+    along, meta_losses = [], []
     for fold in folds:
-        m_kept = at.shape[-1] - len(fold.held_out)
-        own_slope = slope[..., fold.held_out]
-        own = _own_gradient(fold, w, own_slope.detach())
-        size = scale(lr, 1 / m_kept) if isinstance(lr, Mapping) else lr / m_kept
-        ahead = leaves(sgd_step(w, {name: g - own[name] for name, g in of_all.items()}, size))
+        kept_slope = slope * _kept(fold, slope)
+        step, pushforward = at.pullback_and_pushforward(kept_slope)
+        ahead = leaves(sgd_step(params, step, lr))
         meta_loss = fold.meta_loss(ahead)
-        v = scale(gradient(meta_loss, ahead), size)
-        direction = {name: d + v[name] for name, d in direction.items()}
-        of_own = of_own + (own_slope * _own_tangent(fold, w, v, like=own_slope)).sum()
+        o_dot = pushforward(scale(gradient(meta_loss, ahead), lr))
+        along.append((kept_slope * o_dot).sum())
         meta_losses.append(meta_loss.detach())
-    along = (slope * pushforward(outputs, w, direction)).sum() - of_own
-    (c_gradient,) = torch.autograd.grad(along, c_leaf)
-    gradients = gradient(c, theta, -c_gradient / len(folds))
-    return Hypergradient(gradients, torch.stack(meta_losses), at, pullback)
-
-
-def _own_gradient(fold: Fold, w: Params, slope: Tensor) -> Params:
-    """Gradient of the losses of the fold's own samples; a scalar 0 where it has none."""
-    if not len(fold.held_out):
-        return {name: torch.zeros(()) for name in w}
-    return value_and_pullback(fold.outputs, w)[1](slope)
-
-
-def _own_tangent(fold: Fold, w: Params, v: Params, *, like: Tensor) -> Tensor:
-    """Directional derivative of the outputs of the fold's own samples."""
-    if not len(fold.held_out):
-        return torch.zeros_like(like)
-    return pushforward(fold.outputs, w, v)
+    (c_gradient,) = torch.autograd.grad(torch.stack(along).mean(), c_leaf)
+    return Hypergradient(gradient(c, theta, -c_gradient), torch.stack(meta_losses), at)
 
 
 def _by_double_backward(
@@ -171,23 +141,28 @@ def _by_double_backward(
     coefficients: Coefficients,
     losses: Losses,
     folds: Sequence[Fold],
-    w: Params,
+    params: Mapping[str, Tensor],
     theta: Params,
     lr: float | Mapping[str, Tensor],
 ) -> Hypergradient:
     """Differentiate the meta loss at the look-ahead through the look-ahead, fold by fold."""
-    o = outputs(w)
+    at = Linearization(outputs, params)
+    w, o = at.leaves, at.output
     each = losses(o, coefficients(o.detach(), theta))  # (n,)
     meta_losses = []
     for fold in folds:
-        kept = torch.ones_like(each).index_fill(0, fold.held_out, 0)
-        step = gradient((kept * each).sum() / kept.sum(), w, create_graph=True)
+        step = gradient((_kept(fold, o) * each).sum(), w, create_graph=True)
         meta_losses.append(fold.meta_loss(sgd_step(w, step, lr)))
     every = torch.stack(meta_losses)
     gradients = gradient(every.mean(), theta, retain_graph=True)
-    return Hypergradient(
-        gradients, every.detach(), o.detach(), lambda t: gradient(o, w, t, retain_graph=True)
-    )
+    return Hypergradient(gradients, every.detach(), at)
+
+
+def _kept(fold: Fold, like: Tensor) -> Tensor:
+    """(n,) 0 for the samples held out, 1 / m for the m others."""
+    n = like.shape[-1]
+    share = torch.full((n,), 1 / (n - len(fold.held_out)), dtype=like.dtype)
+    return share.index_fill_(0, fold.held_out, 0)
 
 
 class WeightHypergradient(NamedTuple):
@@ -237,7 +212,7 @@ def weight_hypergradient(
     tensor([-0.2000,  0.2000])
     """
     apply = as_function(weigh)
-    fold = Fold(torch.zeros(0, dtype=torch.int64), lambda p: losses(p)[:0], meta_loss)
+    fold = Fold(torch.zeros(0, dtype=torch.int64), meta_loss)
     result = hypergradient(
         losses,
         lambda at, theta: apply(theta, at),

@@ -31,10 +31,10 @@ class PairHeads(nn.Module):
 
     def __init__(self, n_tasks: int, d: int, hidden: int = 100) -> None:
         super().__init__()
-        self.weight_in = _uniform(n_tasks, d, hidden, fan_in=d)
-        self.bias_in = _uniform(n_tasks, 1, hidden, fan_in=d)
-        self.weight_out = _uniform(n_tasks, hidden, d, fan_in=hidden)
-        self.bias_out = _uniform(n_tasks, 1, d, fan_in=hidden)
+        self.weight_in = uniform_parameter(n_tasks, d, hidden, fan_in=d)
+        self.bias_in = uniform_parameter(n_tasks, 1, hidden, fan_in=d)
+        self.weight_out = uniform_parameter(n_tasks, hidden, d, fan_in=hidden)
+        self.bias_out = uniform_parameter(n_tasks, 1, d, fan_in=hidden)
 
     def forward(self, z: Tensor, src: Tensor, dst: Tensor) -> Tensor:
         """Logits of pairs of the first ``T`` tasks.
@@ -59,7 +59,7 @@ class PairHeads(nn.Module):
         return (left * right).sum(-1)
 
 
-def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
+def uniform_parameter(*shape: int, fan_in: int) -> nn.Parameter:
     """PyTorch's default for a linear layer: uniform in +-1/sqrt(fan_in)."""
     bound = 1 / math.sqrt(fan_in)
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))

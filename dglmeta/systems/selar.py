@@ -12,7 +12,7 @@ xi_i = [loss, task, label] taken as constants. One step of training (Algorithm 1
 2. move Theta down the gradient of  mean_c (mean loss of fold c at w_c);
 3. move w down the gradient of L(w, Theta) over all samples, with the new Theta.
 
-Step 2 needs forward-mode derivatives only (:mod:`dglmeta.meta.hypergradient`), and the three share
+Step 2 needs Jacobian-vector products only (:mod:`dglmeta.meta.hypergradient`), and the three share
 one forward pass at w. The edges a batch asks about leave the graph that messages run on.
 
 Source: Hwang et al., arXiv 2007.08294. Folds split each batch, as in Algorithm 1; the authors'
@@ -36,12 +36,12 @@ from dglmeta.data import Dataset, LinkSplit
 from dglmeta.errors import ConfigError
 from dglmeta.meta import (
     Fold,
+    Linearization,
     Params,
     adam_step_sizes,
     descend,
     hypergradient,
     parameters_of,
-    value_and_pullback,
 )
 from dglmeta.nn import GCN, Messages, PairHeads, SampleWeighter
 from dglmeta.systems.base import System, check_choices, check_positive
@@ -259,7 +259,7 @@ class SELAR(System):
         def fold(held_out: Tensor) -> Fold:
             ends = batch.src[:1, held_out], batch.dst[:1, held_out]
             s = logits(state.model.locate(a_hat, *ends))
-            return Fold(held_out, s, lambda w: binary_losses(s(w), label[held_out]).mean())
+            return Fold(held_out, lambda w: binary_losses(s(w), label[held_out]).mean())
 
         every = logits(state.model.locate(a_hat, batch.src, batch.dst))
         if self.strategy.weighted:
@@ -267,14 +267,14 @@ class SELAR(System):
             lr = self._look_ahead_lr(state)
             look = hypergradient(every, weights, losses, folds, w, theta, lr=lr)
             descend(state.weighter_optimizer, state.weighter, look.gradients)
-            s, pullback = look.outputs, look.pullback
+            at = look.at
         else:
-            s, pullback = value_and_pullback(every, w)
+            at = Linearization(every, w)
         with torch.no_grad():
-            v = weights(s, theta)
-        s = s.requires_grad_()
+            v = weights(at.value, theta)
+        s = at.value.clone().requires_grad_()
         (slope,) = torch.autograd.grad(losses(s, v).mean(), s)
-        descend(state.optimizer, state.model, pullback(slope))
+        descend(state.optimizer, state.model, at.pullback(slope))
         state.averaged.update_parameters(state.model)
 
     @property

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from dglmeta.errors import ConfigError
-from dglmeta.meta import adam_step_sizes, descend, sgd_step, value_and_pullback
-from dglmeta.meta.functional import pushforward
+from dglmeta.meta import Linearization, adam_step_sizes, descend, sgd_step
 
 W = {
     "a": torch.tensor([[0.5, -1.0], [2.0, 0.1]], dtype=torch.float64),
@@ -19,26 +18,35 @@ def f(w):
     return torch.tanh(w["a"] @ w["b"]) * w["b"]
 
 
+def assert_same(got, expected):
+    for name in W:
+        torch.testing.assert_close(got[name], expected[name])
+
+
 def test_the_pullback_is_the_transposed_jacobian():
     cotangent = torch.tensor([0.7, -2.0], dtype=torch.float64)
-    value, pullback = value_and_pullback(f, W)
+    at = Linearization(f, W)
+    torch.testing.assert_close(at.value, f(W))
     expected = torch.func.vjp(f, W)[1](cotangent)[0]
-    torch.testing.assert_close(value, f(W))
     for _ in range(2):  # the forward pass serves any number of cotangents
-        for name, got in pullback(cotangent).items():
-            torch.testing.assert_close(got, expected[name])
+        assert_same(at.pullback(cotangent), expected)
 
 
 def test_the_pushforward_is_the_jacobian():
-    direction = {name: torch.randn_like(p) for name, p in W.items()}
-    expected = torch.func.jvp(f, (W,), (direction,))[1]
-    torch.testing.assert_close(pushforward(f, W, direction), expected)
+    cotangent = torch.tensor([0.7, -2.0], dtype=torch.float64)
+    at = Linearization(f, W)
+    for _ in range(2):
+        direction = {name: torch.randn_like(p) for name, p in W.items()}
+        pulled, pushforward = at.pullback_and_pushforward(cotangent)
+        assert_same(pulled, torch.func.vjp(f, W)[1](cotangent)[0])
+        expected = torch.func.jvp(f, (W,), (direction,))[1]
+        torch.testing.assert_close(pushforward(direction), expected)
 
 
-def test_the_pushforward_of_a_constant_is_zero():
-    direction = {name: torch.ones_like(p) for name, p in W.items()}
-    got = pushforward(lambda _w: torch.ones(4), W, direction)
-    assert torch.equal(got, torch.zeros(4))
+def test_the_pushforward_of_a_linear_function_is_the_function():
+    at = Linearization(lambda w: 3 * w["b"], W)
+    _, pushforward = at.pullback_and_pushforward(torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(pushforward(W), 3 * W["b"])
 
 
 def test_a_mask_that_names_nothing_is_refused():
