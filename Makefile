@@ -44,7 +44,7 @@ cuda:
 	done; fi
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*'
+	$(BIN)/dglmeta bench
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
@@ -60,5 +60,5 @@ $(VENV)/.installed: $(REQUIREMENTS)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --no-build-isolation --editable '.[dev,interop,bench]'
+	$(PIP) --no-build-isolation --editable '.[dev,dist,interop,bench]'
 	touch $@

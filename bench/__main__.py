@@ -8,41 +8,84 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+
+from dglmeta.errors import ConfigError
 
 HERE = Path(__file__).parent
 OURS = "dglmeta"
+NOTHING_SELECTED = 5  # pytest's exit code
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmarks of a group and print them side by side."""
-    import pytest
-
     parser = argparse.ArgumentParser(prog="dglmeta bench", description=__doc__)
     parser.add_argument("group", nargs="?", default="", help="part of a file's or a case's name")
     parser.add_argument("--json", type=Path, help="write the raw measurements there")
     arguments = parser.parse_args(argv)
+    return run(arguments.group, arguments.json)
+
+
+def run(group: str = "", raw: Path | None = None) -> int:
+    """Time a group's cases with pytest-benchmark, print the table, and say how pytest ended.
+
+    Parameters
+    ----------
+    group : str
+        As for pytest's ``-k``; empty for everything.
+    raw : Path, optional
+        Where to leave the measurements as JSON.
+
+    Raises
+    ------
+    ConfigError
+        If pytest-benchmark is not installed, or there is no such group.
+    """
+    if find_spec("pytest_benchmark") is None:
+        raise ConfigError(
+            "bench: expected pytest-benchmark, it is not installed. "
+            "Type: pip install 'dglmeta[bench]'"
+        )
     with tempfile.TemporaryDirectory() as folder:
-        raw = arguments.json or Path(folder) / "raw.json"
-        options = ["-q", "-p", "no:cacheprovider", "-o", "python_files=bench_*.py"]
-        options += ["-o", "python_functions=bench_*", "--benchmark-disable-gc"]
-        options += [f"--benchmark-json={raw}", "--benchmark-columns=median,rounds"]
-        options += ["--import-mode=importlib", "--rootdir", str(HERE), "-k", arguments.group]
-        code = int(pytest.main([*options, str(HERE)]))
+        raw = raw or Path(folder) / "raw.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider"]
+        command += ["-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"]
+        command += ["-o", "python_files=bench_*.py", "-o", "python_functions=bench_*"]
+        command += ["--import-mode=importlib", "--benchmark-disable-gc", f"--benchmark-json={raw}"]
+        code = subprocess.call([*command, "-k", group, "--rootdir", str(HERE), str(HERE)])
+        if code == NOTHING_SELECTED:
+            raise ConfigError(
+                f"bench: expected part of a benchmark's name, got {group!r}. "
+                f"Give one of {', '.join(groups())}, or nothing for all."
+            )
         if raw.exists() and raw.stat().st_size:
             print(table(json.loads(raw.read_text())["benchmarks"]))
     return code
 
 
-def table(rows: list[dict]) -> str:
-    """Median milliseconds and MiB of growth of every engine, a line a case."""
+def groups() -> list[str]:
+    """Names of the files of benchmarks, ``spgemm`` for ``kernels/bench_spgemm.py``."""
+    return sorted(file.stem.removeprefix("bench_") for file in HERE.glob("*/bench_*.py"))
+
+
+def by_case(rows: list[dict]) -> dict[str, dict[str, dict]]:
+    """Measurements of pytest-benchmark as case -> engine -> row."""
     cases: dict[str, dict[str, dict]] = {}
     for row in rows:
         engine = str((row["params"] or {}).get("engine", row["name"]))
         cases.setdefault(str(row["group"]), {})[engine] = row
+    return cases
+
+
+def table(rows: list[dict]) -> str:
+    """Median milliseconds and MiB of growth of every engine, a line each, case after case."""
     lines = []
-    for case, engines in cases.items():
+    for case, engines in by_case(rows).items():
         lines.append(case)
         for engine, row in sorted(engines.items(), key=lambda e: e[1]["stats"]["median"]):
             peak = row["extra_info"].get("peak_mib")
