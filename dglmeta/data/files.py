@@ -113,12 +113,14 @@ def _fetch(folder: str, files: Sequence[DataFile], cache: Path, places: Sequence
         try:
             pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=file.name, path=cache / folder)
         except (OSError, ValueError) as error:
-            looked = ", ".join(str(place / folder) for place in (*places, cache))
-            put = (places[0] if places else cache) / folder
+            folders = [place / folder for place in (*places, cache)]
+            begun = [f for f in folders if any(find_file(f, file.name) for file in files)]
+            put = (begun or folders)[0]
+            missing = next(file for file in files if not find_file(put, file.name))
             raise DataError(
-                f"{folder}: expected {file.name} or {file.name}.gz in one of {looked}; it is not "
-                f"there, and {file.url} could not be fetched ({_first_line(error)}). Fetch it "
-                f"yourself and put it in {put}."
+                f"{folder}: expected {missing.name} or {missing.name}.gz in one of "
+                f"{', '.join(map(str, folders))}, with the other files; it is not there, and {file.url} could not "
+                f"be fetched ({_first_line(error)}). Fetch it yourself and put it in {put}."
             ) from error
 
 
