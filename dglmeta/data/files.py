@@ -119,8 +119,9 @@ def _fetch(folder: str, files: Sequence[DataFile], cache: Path, places: Sequence
             missing = next(file for file in files if not find_file(put, file.name))
             raise DataError(
                 f"{folder}: expected {missing.name} or {missing.name}.gz in one of "
-                f"{', '.join(map(str, folders))}, with the other files; it is not there, and {file.url} could not "
-                f"be fetched ({_first_line(error)}). Fetch it yourself and put it in {put}."
+                f"{', '.join(map(str, folders))}, with the other files; it is not there, and "
+                f"{file.url} could not be fetched ({_first_line(error)}). Fetch it yourself and "
+                f"put it in {put}."
             ) from error
 
 
