@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from dglmeta.data import load_dataset
     from dglmeta.graph import Adjacency, GraphBatch, HeteroCSR, MetaPath, Schema
     from dglmeta.paths import (
+        NeighborLoader,
         add_hubs,
         estimate_product,
         metapath_connected,
         metapath_product,
+        sample_blocks,
         sample_metapath_pairs,
         sample_neighbors,
     )
@@ -35,6 +37,7 @@ __all__ = [
     "GraphBatch",
     "HeteroCSR",
     "MetaPath",
+    "NeighborLoader",
     "Schema",
     "__version__",
     "add_hubs",
@@ -51,6 +54,7 @@ __all__ = [
     "nn",
     "ops",
     "paths",
+    "sample_blocks",
     "sample_metapath_pairs",
     "sample_neighbors",
     "systems",
@@ -63,6 +67,7 @@ _ROOM_OF = {
     "GraphBatch": "graph",
     "HeteroCSR": "graph",
     "MetaPath": "graph",
+    "NeighborLoader": "paths",
     "Schema": "graph",
     "add_hubs": "paths",
     "estimate_product": "paths",
@@ -70,6 +75,7 @@ _ROOM_OF = {
     "load_dgl": "_dgl",
     "metapath_connected": "paths",
     "metapath_product": "paths",
+    "sample_blocks": "paths",
     "sample_metapath_pairs": "paths",
     "sample_neighbors": "paths",
 }

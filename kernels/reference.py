@@ -11,7 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.kernels.cpu.negative import NEGATIVES
+from dglmeta.kernels.cpu.chain import Chain
+from dglmeta.kernels.cpu.negative import NEGATIVES, NUMBERS
+from dglmeta.kernels.cpu.path_try import MOST_PATHS
 from dglmeta.kernels.cpu.sample import NEIGHBOURS
 from dglmeta.kernels.cpu.walk import WALKS
 
@@ -62,14 +64,22 @@ def edges(indptr: Array, edge_ids: Array | None) -> tuple[Array, Array]:
 
 
 def spmm(
-    indptr: Array, indices: Array, edge_ids: Array | None, weight: Array | None, x: Array
+    indptr: Array,
+    indices: Array,
+    edge_ids: Array | None,
+    weight: Array | None,
+    x: Array,
+    row_scale: Array | None = None,
+    col_scale: Array | None = None,
 ) -> Array:
     """Add every edge's message to its row."""
     row, ids = edges(indptr, edge_ids)
+    if col_scale is not None:
+        x = col_scale[:, None, None] * x
     messages = x[indices] if weight is None else weight[ids][:, :, None] * x[indices]
     y = np.zeros((len(indptr) - 1, *x.shape[1:]), x.dtype)
     np.add.at(y, row, messages)
-    return y
+    return y if row_scale is None else row_scale[:, None, None] * y
 
 
 def sddmm(indptr: Array, indices: Array, edge_ids: Array | None, x: Array, z: Array) -> Array:
@@ -109,6 +119,39 @@ def edge_softmax(indptr: Array, edge_ids: Array | None, scores: Array) -> Array:
         powers = np.exp(scores[mine] - scores[mine].max(axis=0))
         alpha[mine] = powers / powers.sum(axis=0)
     return alpha
+
+
+def edge_softmax_gradient(
+    indptr: Array, edge_ids: Array | None, alpha: Array, grad: Array
+) -> Array:
+    """Row by row the matrix ``diag(a) - a a'`` of each column, times the vector."""
+    _, ids = edges(indptr, edge_ids)
+    product = np.empty_like(grad)
+    for i in np.flatnonzero(np.diff(indptr)):
+        mine = ids[indptr[i] : indptr[i + 1]]
+        for k in range(grad.shape[1]):
+            a = alpha[mine, k]
+            product[mine, k] = (np.diag(a) - np.outer(a, a)) @ grad[mine, k]
+    return product
+
+
+def attention(
+    indptr: Array, indices: Array, row_score: Array, col_score: Array, x: Array, slope: float
+) -> tuple[Array, Array, Array, Array]:
+    """Score every edge, soften every row, add up messages; then those of positive arguments."""
+    row, _ = edges(indptr, None)
+    u = row_score[row] + col_score[indices]  # (n_edges, H)
+    scores = np.where(u > 0, u, slope * u)
+    weight = edge_softmax(indptr, None, scores)
+    positive = np.where(u > 0, weight, 0)
+    sums = np.zeros_like(row_score)
+    np.add.at(sums, row, np.exp(scores))
+    shares = np.zeros_like(row_score)
+    np.add.at(shares, row, positive)
+    log_sum = np.log(sums, where=sums > 0, out=np.zeros_like(sums))
+    both = (spmm(indptr, indices, None, w, x) for w in (weight, positive))
+    y, positive_y = both
+    return y, log_sum, positive_y, shares
 
 
 def expand(indptr: Array, edge_ids: Array | None, x: Array) -> Array:
@@ -154,6 +197,27 @@ def multiply_values(
     a = dense(a_indptr, a_indices, a_values, len(b_indptr) - 1)
     product = a @ dense(b_indptr, b_indices, b_values, n_cols)
     return indptr, indices, product[edges(indptr, None)[0], indices]
+
+
+def multiply_masked(
+    a_indptr: Array,
+    a_indices: Array,
+    a_values: Array | None,
+    b_indptr: Array,
+    b_indices: Array,
+    b_values: Array | None,
+    mask_indptr: Array,
+    mask_indices: Array,
+    n_cols: int,
+) -> tuple[Array, Array, Array]:
+    """The product, cut to what the mask names."""
+    structure = (a_indptr, a_indices, a_values, b_indptr, b_indices, b_values)
+    indptr, indices, values = multiply_values(*structure, n_cols)
+    wanted = dense(mask_indptr, mask_indices, None, n_cols) > 0
+    row = edges(indptr, None)[0]
+    kept = wanted[row, indices]
+    n_kept = np.bincount(row[kept], minlength=len(indptr) - 1)
+    return np.append(0, n_kept.cumsum()), indices[kept], values[kept]
 
 
 def count_flops(a_indptr: Array, a_indices: Array, b_indptr: Array) -> Array:
@@ -216,34 +280,38 @@ def sample_neighbors(
     indptr: Array,
     indices: Array,
     edge_ids: Array | None,
-    seeds: Array,
+    nodes: Array,
     fanout: int,
     seed: int,
     hop: int,
 ) -> tuple[Array, Array, Array]:
-    """Floyd's algorithm with a Python set."""
+    """Floyd's algorithm with a Python set that remembers its order."""
     positions: list[int] = []
     out_indptr = [0]
-    for node in seeds.tolist():
+    for node in nodes.tolist():
         first, degree = int(indptr[node]), int(indptr[node + 1] - indptr[node])
         n_taken = degree if fanout < 0 else min(fanout, degree)
         key = stream(seed, NEIGHBOURS + hop, node)
-        chosen: set[int] = set()
+        chosen: dict[int, None] = {}
         for draw, last in enumerate(range(degree - n_taken, degree)):
             offset = random_below(random_uint64(key, draw), last + 1)
-            chosen.add(last if offset in chosen else offset)
-        positions += [first + offset for offset in sorted(chosen)]
+            chosen[last if offset in chosen else offset] = None
+        positions += [first + offset for offset in (range(degree) if n_taken == degree else chosen)]
         out_indptr.append(len(positions))
     at = np.array(positions, np.int64)
     return np.array(out_indptr), indices[at], at if edge_ids is None else edge_ids[at]
 
 
-def relabel(nodes_first: Array, others: Array) -> tuple[Array, Array]:
-    """A dictionary from node id to its place."""
-    place: dict[int, int] = {}
-    for node in [*nodes_first.tolist(), *others.tolist()]:
-        place.setdefault(node, len(place))
-    return np.array(list(place), np.int64), np.array([place[v] for v in others.tolist()], np.int64)
+def relabel(first: Array, others: Array, n_nodes: int) -> tuple[Array, Array]:
+    """A dictionary from node id to its number."""
+    nodes = [*first.tolist(), *sorted({*others.tolist()} - {*first.tolist()})]
+    place = {node: k for k, node in enumerate(nodes)}
+    return np.array(nodes, np.int64), np.array([place[v] for v in others.tolist()], np.int64)
+
+
+def distinct(ids: Array) -> Array:
+    """The keys of a dictionary keep their order."""
+    return np.array(list(dict.fromkeys(ids.tolist())), np.int64)
 
 
 def random_walks(steps: list[tuple[Array, Array]], starts: Array, seed: int) -> Array:
@@ -261,6 +329,74 @@ def _walk(steps: list[tuple[Array, Array]], node: int, key: int) -> Iterator[int
         yield node
 
 
+def random_numbers(seed: int, begin: int, end: int, n: int) -> Array:
+    """One number of a stream each."""
+    keys = [stream(seed, NUMBERS, place) for place in range(begin, end)]
+    return np.array([random_below(random_uint64(key, 0), n) for key in keys], np.int64)
+
+
+# Chains of steps.
+
+
+def count_pairs(
+    forward: Chain, backward: Chain, n_nodes: tuple[int, ...], sources: Array, targets: Array
+) -> Array:
+    """Entries of the product of all steps in full."""
+    product = np.eye(n_nodes[0], dtype=np.int64)
+    for step, n_cols in enumerate(n_nodes[1:]):
+        product = product @ dense(forward.indptr[step], forward.indices[step], None, n_cols)
+    return product[sources, targets]
+
+
+def connected_pairs(
+    forward: Chain, backward: Chain, n_nodes: tuple[int, ...], sources: Array, targets: Array
+) -> Array:
+    """Where there are paths."""
+    return count_pairs(forward, backward, n_nodes, sources, targets) > 0
+
+
+def group_by_key(keys: Array, n_keys: int) -> Array:
+    """A stable sort."""
+    return np.argsort(keys, kind="stable")
+
+
+def onward_counts(
+    indptr: Array, indices: Array, onward: Array | None, rows: Array | None = None
+) -> Array:
+    """Python integers, cut off at the end."""
+    weights = [1] * (int(indices.max(initial=-1)) + 1) if onward is None else onward.tolist()
+    wanted = range(len(indptr) - 1) if rows is None else rows.tolist()
+    counts = [sum(weights[c] for c in columns_of(indptr, indices, row)) for row in wanted]
+    return np.array([min(count, MOST_PATHS) for count in counts], np.int64)
+
+
+def try_paths(forward: Chain, sources: Array, numbers: Array) -> tuple[Array, Array, Array]:
+    """List all paths; of those that join a pair, choose the first read backwards, first copies."""
+    paths = [path for source in sources.tolist() for path in _paths(forward, source)]
+    best = {}
+    for nodes, _ in paths:
+        ends = nodes[0], nodes[-1]
+        best[ends] = min(best.get(ends, nodes[::-1]), nodes[::-1])
+    taken = [paths[number] for number in numbers.tolist()]
+    src, dst = ([nodes[end] for nodes, _ in taken] for end in (0, -1))
+    chosen = [copies and nodes[::-1] == best[nodes[0], nodes[-1]] for nodes, copies in taken]
+    return np.array(src, np.int64), np.array(dst, np.int64), np.array(chosen, bool)
+
+
+def _paths(forward: Chain, source: int) -> list[tuple[tuple[int, ...], bool]]:
+    """Nodes of every path, by edge at every step, and whether no edge repeats the one before it."""
+    paths = [((source,), True)]
+    for indptr, indices in zip(forward.indptr, forward.indices, strict=True):
+        longer = []
+        for nodes, all_first in paths:
+            columns = columns_of(indptr, indices, nodes[-1])
+            for place, column in enumerate(columns):
+                is_copy = place > 0 and columns[place - 1] == column
+                longer.append(((*nodes, column), all_first and not is_copy))
+        paths = longer
+    return paths
+
+
 # Hubs.
 
 
@@ -271,14 +407,11 @@ def top_hubs(degrees: Array, n_hubs: int) -> Array:
 
 
 def hub_edges(
-    indptr: Array, indices: Array, hubs: Array, nodes: Array, n_total: int
-) -> tuple[Array, Array]:
-    """Try every pair of a hub and another node."""
-    found = set()
-    for hub in hubs.tolist():
-        for node in {*nodes.tolist(), *hubs.tolist()} - {hub}:
-            there = hub in columns_of(indptr, indices, node)
-            if there or node in columns_of(indptr, indices, hub):
-                found |= {(hub, node), (node, hub)}
-    pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    indptr: Array, indices: Array, edge_ids: Array | None, hubs: Array, nodes: Array, n_cols: int
+) -> tuple[Array, Array, Array]:
+    """Keep what is among the nodes of each hub's row."""
+    _, ids = edges(indptr, edge_ids)
+    rows = [np.arange(indptr[hub], indptr[hub + 1]) for hub in hubs.tolist()]
+    found = [row[np.isin(indices[row], nodes)] for row in rows]
+    at = np.concatenate([np.zeros(0, np.int64), *found])
+    return np.append(0, np.cumsum([len(row) for row in found])), indices[at], ids[at]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from dglmeta.errors import ConfigError
-from dglmeta.graph import EdgeType, HeteroCSR
-from dglmeta.kernels.cpu.hub import top_hubs
-from dglmeta.kernels.cpu.sample import sample_neighbors as draw_neighbors
-from dglmeta.paths.chain import Array
-from dglmeta.paths.neighbors import EdgeList, NeighborSample, as_heterograph, local_graph
+from dglmeta.errors import ConfigError, SchemaError
+from dglmeta.graph import EdgeType, HeteroCSR, Step
+from dglmeta.kernels.cpu.hub import hub_edges, top_hubs
+from dglmeta.kernels.cpu.relabel import Numbering, distinct, look_up, number
+from dglmeta.paths.chain import Array, check_ids
+from dglmeta.paths.frontier import as_heterograph
+from dglmeta.paths.neighbors import EdgeList, NeighborSample, local_graph
 
 __all__ = ["add_hubs", "find_hubs"]
 
 
 def add_hubs(
-    block: NeighborSample, hg: Any, n_hubs: int = 5, *, edge_type: str | EdgeType | None = None
+    block: NeighborSample,
+    hg: Any,
+    n_hubs: int = 5,
+    *,
+    edge_type: str | EdgeType | None = None,
+    hubs: Mapping[str, npt.ArrayLike] | None = None,
 ) -> NeighborSample:
     """The sample with the graph's hubs in it, and with all edges between hubs and its nodes.
 
@@ -35,6 +43,9 @@ def add_hubs(
     edge_type : triple or relation, optional
         Take as hubs the destinations of most edges of this type: for recommendations, the items
         most users rated. When absent, the nodes of any type with most edges of all types.
+    hubs : dict of str to (n,) integers, optional
+        The hubs themselves, by node type, in the place of ``n_hubs`` and ``edge_type``: those of
+        :func:`find_hubs`, found once for all batches.
 
     Returns
     -------
@@ -47,12 +58,15 @@ def add_hubs(
     ConfigError
         If ``n_hubs`` is negative.
     SchemaError
-        If there is no such edge type.
+        If there is no such edge type, or a hub's node type is not in the graph.
+    DataError
+        If a hub is out of range.
 
     Notes
     -----
-    Cost O(nodes of the graph + edges of the hubs + size of the block). Where relations are stored
-    in one direction only, let the encoder pass messages both ways, as for any other edge.
+    Cost O(size of the block + edges of a hub or, if less, nodes of the block times log edges of a
+    hub); without ``hubs`` also O(nodes of the graph). Where relations are stored in one direction
+    only, let the encoder pass messages both ways, as for any other edge.
 
     References
     ----------
@@ -69,17 +83,15 @@ def add_hubs(
     (array([2, 3, 0]), array([1, 2, 3]))
     """
     hg = as_heterograph(hg)
-    hubs = find_hubs(hg, n_hubs, edge_type=edge_type)
-    nodes = {t: np.concatenate([block.node_ids[t], hubs[t]]) for t in hg.schema.node_types}
+    found = find_hubs(hg, n_hubs, edge_type=edge_type) if hubs is None else _checked(hg, hubs)
+    numbers = {t: number(block.node_ids[t], [found[t]], n) for t, n in hg.n_nodes.items()}
     edges = {}
     for triple in hg.schema.edge_types:
-        src, dst = block.graph.adjacency(triple).coo()
-        ends = block.node_ids[triple[0]][src], block.node_ids[triple[2]][dst]
-        sampled = EdgeList(*ends, block.edge_ids[triple])
-        leaving = _edges_of(hg, triple, True, hubs[triple[0]], nodes[triple[2]])
-        arriving = _edges_of(hg, triple, False, hubs[triple[2]], nodes[triple[0]])
-        edges[triple] = [sampled, leaving, arriving]
-    return local_graph(hg, nodes, edges)
+        sampled = EdgeList(*block.graph.adjacency(triple).coo(), block.edge_ids[triple])
+        steps = [Step(triple, leaving) for leaving in (True, False)]
+        tied = [_edges_of(hg, s, found[s.source], numbers) for s in steps if len(found[s.source])]
+        edges[triple] = [sampled, *tied]
+    return local_graph(hg, {t: numbered.nodes for t, numbered in numbers.items()}, edges)
 
 
 def find_hubs(
@@ -112,15 +124,25 @@ def find_hubs(
     return hubs
 
 
-def _edges_of(
-    hg: HeteroCSR, triple: EdgeType, leaving: bool, hubs: Array, others: Array
-) -> EdgeList:
-    """Edges of one type that leave hubs for these other nodes, or arrive from them."""
-    adj = hg.step_adjacency(triple, leaving)
-    indptr, ends, edge_ids = draw_neighbors(adj.indptr, adj.indices, adj.edge_ids, hubs, -1, 0, 0)
-    present = np.zeros(adj.n_dst, bool)
-    present[others] = True
-    kept = present[ends]
-    near, far = np.repeat(hubs, np.diff(indptr))[kept], ends[kept]
-    src, dst = (near, far) if leaving else (far, near)
-    return EdgeList(src, dst, edge_ids[kept])
+def _checked(hg: HeteroCSR, hubs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+    """The hubs of every node type, each once."""
+    unknown = [t for t in hubs if t not in hg.n_nodes]
+    if unknown:
+        raise SchemaError(
+            f"add_hubs: unknown node type {unknown[0]!r} among the hubs. "
+            f"There are: {', '.join(hg.n_nodes)}."
+        )
+    return {
+        t: distinct(check_ids("add_hubs", hubs.get(t, ()), n, t)) for t, n in hg.n_nodes.items()
+    }
+
+
+def _edges_of(hg: HeteroCSR, step: Step, hubs: Array, numbers: Mapping[str, Numbering]) -> EdgeList:
+    """Edges between hubs, where the step begins, and nodes where it arrives; ends in local ids."""
+    adj, there = hg.step_adjacency(*step), numbers[step.target]
+    indptr, others, edge_ids = hub_edges(
+        adj.indptr, adj.indices, adj.edge_ids, hubs, np.sort(there.nodes), adj.n_dst
+    )
+    near = np.repeat(look_up(numbers[step.source], hubs), np.diff(indptr))
+    far = look_up(there, others)
+    return EdgeList(*((near, far) if step.forward else (far, near)), edge_ids)

@@ -1,31 +1,73 @@
-"""Neighbours drawn without replacement, and the renumbering of what was drawn."""
+"""Neighbours drawn without replacement."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dglmeta.kernels.cpu.edges import edge_at
-from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
+from dglmeta.kernels.cpu.edges import edge_at, prefetch
+from dglmeta.kernels.cpu.pool import BLOCKS_PER_THREAD, get_num_threads, row_blocks, run_blocks
 from dglmeta.kernels.rng import as_word, random_below, random_uint64, stream
 
-__all__ = ["relabel", "sample_neighbors"]
+__all__ = ["Drawn", "Frontier", "cut_rows", "run_pieces", "sample_each", "sample_neighbors"]
+
+Array = npt.NDArray[Any]
 
 NEIGHBOURS = 0x6E6569676862 << 16
 """First block of the random streams used here, one a hop, apart from other kernels' ("neighb")."""
 
+EDGES_A_PIECE = 1 << 14
+"""Enough work for a thread to be worth the Python that calls it."""
+
+DEARER = 3
+"""How much more work pieces need than rows of one kernel before threads pay: each is started from
+Python, one thread at a time."""
+
+ROWS_AHEAD = 16
+"""Rows drawn before the first of their edges is read: enough loads on the way at once."""
+
+ALL = 2**62
+
+A_LINE = np.uint64(8)
+"""Neighbouring ids that memory delivers together."""
+
+ZERO, ONE, LOW_6 = np.uint64(0), np.uint64(1), np.uint64(63)
+
+
+class Frontier(NamedTuple):
+    """Nodes that draw edges of one type; arguments of :func:`sample_neighbors`."""
+
+    indptr: Array
+    indices: Array
+    edge_ids: Array | None
+    nodes: Array
+    fanout: int
+    seed: int
+
+
+class Drawn(NamedTuple):
+    """Edges drawn by a frontier; what :func:`sample_neighbors` returns."""
+
+    indptr: Array
+    neighbours: Array
+    edge_ids: Array
+
 
 def sample_neighbors(
-    indptr: npt.NDArray,
-    indices: npt.NDArray,
-    edge_ids: npt.NDArray | None,
-    seeds: npt.NDArray,
+    indptr: Array,
+    indices: Array,
+    edge_ids: Array | None,
+    nodes: Array,
     fanout: int,
     seed: int,
     hop: int,
-) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
-    """Some edges of each seed node, drawn uniformly without replacement.
+) -> Drawn:
+    """Some edges of each node, drawn uniformly without replacement.
 
     Parameters
     ----------
@@ -33,7 +75,7 @@ def sample_neighbors(
     indices : (n_edges,) int32 or int64
     edge_ids : (n_edges,) int64 or None
         Id of the edge at each position; None for the positions themselves.
-    seeds : (n,) integers
+    nodes : (n,) integers
         Rows, in [0, n_rows).
     fanout : int
         Most edges a node; -1 takes all. Parallel edges are drawn each on its own.
@@ -43,17 +85,18 @@ def sample_neighbors(
 
     Returns
     -------
-    out_indptr : (n + 1,) int64
-        Row r belongs to seeds[r].
+    indptr : (n + 1,) int64
+        Row r belongs to nodes[r].
     neighbours : (n_drawn,), dtype of indices
-        In the order of the row they are drawn from, so sorted if it is.
-    out_edge_ids : (n_drawn,) int64
+        In the order drawn; in that of their row where it is taken whole.
+    edge_ids : (n_drawn,) int64
 
     Notes
     -----
     What a node draws depends on (seed, hop, node) and its edges alone: not on threads nor on the
-    other seeds, and the same node given twice draws the same edges twice.
-    Cost O(n_drawn fanout) at worst; bytes: the results, and 8 fanout a thread. Parallel over seeds.
+    other nodes, and the same node given twice draws the same edges twice.
+    Cost O(n_drawn) for fan-outs up to 64, beyond it O(n_drawn fanout) quick comparisons; bytes:
+    the results. Parallel over nodes.
 
     References
     ----------
@@ -61,114 +104,119 @@ def sample_neighbors(
 
     Examples
     --------
-    >>> sample_neighbors(np.array([0, 3]), np.array([5, 6, 7]), None, np.array([0]), -1, 0, 0)
-    (array([0, 3]), array([5, 6, 7]), array([0, 1, 2]))
+    >>> star = np.array([0, 3]), np.array([5, 6, 7]), None
+    >>> sample_neighbors(*star, np.array([0]), fanout=-1, seed=0, hop=0)
+    Drawn(indptr=array([0, 3]), neighbours=array([5, 6, 7]), edge_ids=array([0, 1, 2]))
     """
-    degrees = indptr[seeds + 1] - indptr[seeds]
-    out_indptr = np.zeros(len(seeds) + 1, np.int64)
-    np.cumsum(degrees if fanout < 0 else np.minimum(degrees, fanout), out=out_indptr[1:])
-    n_drawn = out_indptr[-1]
-    neighbours, ids = np.empty(n_drawn, indices.dtype), np.empty(n_drawn, np.int64)
-    blocks = row_blocks(out_indptr, 20 * n_drawn)
-    structure, draw = (indptr, indices, edge_ids), (seeds, as_word(seed), NEIGHBOURS + hop)
-    run_blocks(_draw_rows, blocks, *structure, *draw, out_indptr, neighbours, ids)
-    return out_indptr, neighbours, ids
+    return sample_each([Frontier(indptr, indices, edge_ids, nodes, fanout, seed)], hop)[0]
 
 
-def relabel(nodes_first: npt.NDArray, others: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-    """Number nodes by first appearance, in ``nodes_first`` and then in ``others``.
+def sample_each(frontiers: Sequence[Frontier], hop: int) -> list[Drawn]:
+    """``sample_neighbors`` for several frontiers, the work of all shared among the threads."""
+    results = []
+    for indptr, indices, _, nodes, fanout, _ in frontiers:
+        out_indptr = np.empty(len(nodes) + 1, np.int64)
+        n_drawn = _count(indptr, nodes, ALL if fanout < 0 else fanout, out_indptr)
+        neighbours, edge_ids = np.empty(n_drawn, indices.dtype), np.empty(n_drawn, np.int64)
+        results.append(Drawn(out_indptr, neighbours, edge_ids))
+    n_all = sum(len(drawn.edge_ids) for drawn in results)
+    pieces = [
+        (begin, end, *frontier[:4], as_word(frontier.seed), NEIGHBOURS + hop, *drawn)
+        for frontier, drawn in zip(frontiers, results, strict=True)
+        for begin, end in cut_rows(drawn.indptr, n_all)
+    ]
+    run_pieces(_draw_rows, pieces, 10 * n_all)
+    return results
+
+
+def cut_rows(indptr: Array, n_all: int) -> Iterable[tuple[int, int]]:
+    """Rows in pieces of equal numbers of edges, as many as suit their share of all n_all edges."""
+    n, n_threads = int(indptr[-1]), get_num_threads()
+    rounds = min(n_all // (n_threads * EDGES_A_PIECE), BLOCKS_PER_THREAD)
+    n_pieces = -(-n_threads * max(rounds, 1) * n // max(n_all, 1))
+    if n_threads == 1 or n_pieces <= 1:
+        return [(0, len(indptr) - 1)] if n else []
+    inner = np.searchsorted(indptr, n * np.arange(1, n_pieces) // n_pieces)
+    return pairwise([0, *inner.tolist(), len(indptr) - 1])
+
+
+def run_pieces(worker: Callable[..., None], pieces: Sequence[tuple[Any, ...]], ns: float) -> None:
+    """Call ``worker(*piece)`` for every piece, on several threads if there is work for them.
 
     Parameters
     ----------
-    nodes_first, others : (n,), (m,) integers >= 0
-        Where ``nodes_first`` is distinct, as the destinations of a block are, its nodes become
-        0..n-1.
-
-    Returns
-    -------
-    nodes : (n_distinct,) int64
-        The node that has each number.
-    local : (m,) int64
-        ``nodes[local]`` is ``others``.
-
-    Notes
-    -----
-    Cost O(n + m) expected, by hashing; bytes: the results, and up to 32 (n + m). One thread.
-
-    Examples
-    --------
-    >>> relabel(np.array([9, 4]), np.array([7, 9, 7]))
-    (array([9, 4, 7]), array([2, 0, 2]))
+    worker : callable
+        As for ``run_blocks``; what its pieces write must not overlap.
+    pieces : sequence of argument tuples
+    ns : float
+        Rough time of the whole on one thread, in nanoseconds.
     """
-    return _relabel(nodes_first, others)
+
+    def run(begin: int, end: int) -> None:
+        for piece in pieces[begin:end]:
+            worker(*piece)
+
+    run_blocks(run, row_blocks(range(len(pieces) + 1), ns / DEARER))
+
+
+@njit(cache=True, nogil=True)
+def _count(indptr, nodes, most, out_indptr):
+    """Fill out_indptr with running totals of what each node draws; returns the last."""
+    total = out_indptr[0] = 0
+    for r in range(np.uint64(len(nodes))):
+        node = np.uint64(nodes[r])
+        total += min(indptr[node + ONE] - indptr[node], most)
+        out_indptr[r + ONE] = total
+    return total
 
 
 @njit(cache=True, nogil=True)
 def _draw_rows(
-    begin,
-    end,
-    indptr,
-    indices,
-    edge_ids,
-    seeds,
-    seed,
-    block,
-    out_indptr,
-    neighbours,
-    out_edge_ids,
+    begin, end, indptr, indices, edge_ids, nodes, seed, block, out_indptr, neighbours, out_edge_ids
 ):
-    for r in range(begin, end):
-        node = seeds[r]
-        first, degree = indptr[node], indptr[node + 1] - indptr[node]
-        out = out_indptr[r]
-        # Offsets into the row are drawn in the place of the ids, which then replace them.
-        offsets = out_edge_ids[out : out_indptr[r + 1]]
-        _choose(degree, stream(seed, block, node), offsets)
-        for t in range(len(offsets)):
-            position = first + offsets[t]
-            neighbours[out + t] = indices[position]
-            offsets[t] = edge_at(edge_ids, position)
+    # Positions are drawn in the place of the ids, which replace them when they have arrived.
+    for here in range(begin, end, ROWS_AHEAD):
+        there = min(here + ROWS_AHEAD, end)
+        for r in range(np.uint64(there), np.uint64(min(there + ROWS_AHEAD, end))):
+            prefetch(indptr, nodes[r])
+        for r in range(np.uint64(here), np.uint64(there)):
+            node = np.uint64(nodes[r])
+            first, degree = np.uint64(indptr[node]), np.uint64(indptr[node + ONE] - indptr[node])
+            positions = out_edge_ids[out_indptr[r] : out_indptr[r + ONE]]
+            n, apart = np.uint64(len(positions)), ONE
+            if n == degree:
+                for t in range(n):
+                    positions[t] = first + t
+                apart = A_LINE
+            else:
+                _choose(first, degree, stream(seed, block, node), positions)
+            for t in range(ZERO, n, apart):
+                prefetch(indices, positions[t])
+                prefetch(edge_ids, positions[t])
+        for t in range(np.uint64(out_indptr[here]), np.uint64(out_indptr[there])):
+            position = np.uint64(out_edge_ids[t])
+            neighbours[t] = indices[position]
+            out_edge_ids[t] = edge_at(edge_ids, position)
 
 
 @njit(cache=True, nogil=True)
-def _choose(n, key, chosen):
-    """Floyd's algorithm: fill ``chosen`` with a uniform subset of [0, n), always sorted."""
-    skipped = n - len(chosen)
-    if skipped == 0:
-        chosen[:] = np.arange(n)
-        return
-    for size in range(len(chosen)):
-        last = skipped + size
-        number = random_below(random_uint64(key, size), last + 1)
-        place = size
-        while place > 0 and chosen[place - 1] > number:
-            place -= 1
-        if place > 0 and chosen[place - 1] == number:
-            chosen[size] = last
-            continue
-        for t in range(size, place, -1):
-            chosen[t] = chosen[t - 1]
-        chosen[place] = number
+def _choose(first, n, key, chosen):
+    """Floyd's algorithm: fill ``chosen`` with a uniform subset of [first, first + n), unordered."""
+    n_chosen = np.uint64(len(chosen))
+    seen = np.uint64(0)  # bit b: some offset chosen is b modulo 64
+    for t in range(n_chosen):
+        last = n - n_chosen + t
+        offset = np.uint64(random_below(random_uint64(key, t), last + ONE))
+        if (seen >> (offset & LOW_6)) & ONE and _is_among(chosen, t, first + offset):
+            offset = last
+        seen |= ONE << (offset & LOW_6)
+        chosen[t] = first + offset
 
 
 @njit(cache=True, nogil=True)
-def _relabel(nodes_first, others):
-    n_first, n = len(nodes_first), len(nodes_first) + len(others)
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    slots = np.full(size, -1, np.int64)  # open addressing: local ids at hashed places
-    nodes, local = np.empty(n, np.int64), np.empty(len(others), np.int64)
-    n_nodes = 0
-    for t in range(n):
-        node = nodes_first[t] if t < n_first else others[t - n_first]
-        slot = np.int64(random_uint64(np.uint64(node), 0) & np.uint64(size - 1))
-        while slots[slot] >= 0 and nodes[slots[slot]] != node:
-            slot = (slot + 1) & (size - 1)
-        if slots[slot] < 0:
-            slots[slot] = n_nodes
-            nodes[n_nodes] = node
-            n_nodes += 1
-        if t >= n_first:
-            local[t - n_first] = slots[slot]
-    return nodes[:n_nodes].copy(), local
+def _is_among(numbers, n, number):
+    """Whether one of the first n is the number."""
+    found = False
+    for t in range(n):  # to the end, so that several are compared at once
+        found |= np.uint64(numbers[t]) == number
+    return found

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from dglmeta.kernels.cpu import pool
+from dglmeta.kernels.cpu.chain import Chain, link
 
 
 class Structure(NamedTuple):
@@ -58,6 +59,52 @@ def structures() -> Callable[..., st.SearchStrategy[Structure]]:
         return plain._replace(edge_ids=np.array(draw(st.permutations(range(len(edges)))), np.int64))
 
     return strategy
+
+
+class Walkway(NamedTuple):
+    """A chain of steps in both directions."""
+
+    forward: Chain
+    backward: Chain
+    n_nodes: tuple[int, ...]
+
+
+def walkway(steps: list[Structure]) -> Walkway:
+    """The chain of some structures, the columns of each the rows of the next."""
+    back = []
+    for step in steps:
+        row = np.repeat(np.arange(step.n_rows), np.diff(step.indptr))
+        turned = list(zip(step.indices.tolist(), row.tolist(), strict=True))
+        back.append(compress(turned, step.n_cols, step.n_rows, step.indices.dtype.type))
+    n_nodes = (steps[0].n_rows, *(step.n_cols for step in steps))
+    forward, backward = (link([(s.indptr, s.indices) for s in half]) for half in (steps, back))
+    return Walkway(forward, backward, n_nodes)
+
+
+@pytest.fixture(scope="session")
+def walkways(structures: Callable) -> Callable[..., st.SearchStrategy[Walkway]]:
+    """Strategy of chains of one to five small structures: empty levels, parallel edges."""
+
+    @st.composite
+    def strategy(draw: st.DrawFn, *, max_length: int = 5) -> Walkway:
+        dtype = draw(st.sampled_from([np.int32, np.int64]))
+        steps: list[Structure] = []
+        for _ in range(draw(st.integers(1, max_length))):
+            n_rows = steps[-1].n_cols if steps else None
+            steps.append(draw(structures(n_rows=n_rows, ids=False, dtype=dtype)))
+        return walkway(steps)
+
+    return strategy
+
+
+@pytest.fixture(scope="session")
+def large_walkway(large: Structure) -> Walkway:
+    """From the rows of ``large`` to its columns, back, and to the columns again."""
+    there = large._replace(edge_ids=None)
+    row = np.repeat(np.arange(large.n_rows), np.diff(large.indptr))
+    turned = list(zip(large.indices.tolist(), row.tolist(), strict=True))
+    back = compress(turned, large.n_cols, large.n_rows, np.int32)
+    return walkway([there, back, there])
 
 
 @pytest.fixture(scope="session")

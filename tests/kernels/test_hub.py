@@ -1,13 +1,19 @@
-"""Hubs are the highest degrees, and are tied to the whole subgraph both ways."""
+"""Hubs are the highest degrees, and all their edges with a set of nodes are found."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dglmeta.kernels import reference
+from dglmeta.kernels.cpu import hub
 from dglmeta.kernels.cpu.hub import hub_edges, top_hubs
+
+
+def equal(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @given(degrees=st.lists(st.integers(0, 4), max_size=12), n_hubs=st.integers(0, 14))
@@ -16,19 +22,31 @@ def test_hubs_equal_the_oracle(degrees, n_hubs):
     assert np.array_equal(top_hubs(degrees, n_hubs), reference.top_hubs(degrees, n_hubs))
 
 
-@given(data=st.data(), n=st.integers(0, 7))
-def test_hub_edges_equal_the_oracle(structures, data, n):
-    g = data.draw(structures(n_rows=n, n_cols=n, ids=False))
-    some = st.lists(st.integers(0, n - 1), max_size=4) if n else st.just([])
-    hubs, nodes = (np.array(data.draw(some), np.int64) for _ in range(2))
-    got = hub_edges(g.indptr, g.indices, hubs, nodes, n)
-    for one, other in zip(
-        got, reference.hub_edges(g.indptr, g.indices, hubs, nodes, n), strict=True
-    ):
-        assert np.array_equal(one, other)
+@given(data=st.data())
+def test_hub_edges_equal_the_oracle(structures, data):
+    g = data.draw(structures())
+    row, column = (st.integers(0, max(n - 1, 0)) for n in (g.n_rows, g.n_cols))
+    hubs = data.draw(st.lists(row, max_size=4)) if g.n_rows else []
+    nodes = data.draw(st.sets(column)) if g.n_cols else []
+    args = *g[:3], np.array(hubs, np.int64), np.array(sorted(nodes), np.int64), g.n_cols
+    assert equal(hub_edges(*args), reference.hub_edges(*args))
 
 
-def test_edges_out_of_a_hub_and_into_it_count_alike():
-    indptr, indices = np.array([0, 1, 2, 2, 2]), np.array([1, 2], np.int32)  # 0 -> 1 -> 2, and 3
-    src, dst = hub_edges(indptr, indices, np.array([1]), np.array([0, 2, 3]), 4)
-    assert (src.tolist(), dst.tolist()) == ([0, 1, 1, 2], [1, 0, 2, 1])
+@pytest.mark.parametrize("n_nodes", [0, 3, 400, 2000])
+def test_rows_read_and_nodes_looked_up_agree_in_any_number_of_threads(
+    large, in_threads, monkeypatch, n_nodes
+):
+    monkeypatch.setattr(hub, "PIECE", 100)
+    nodes = np.sort(np.random.default_rng(0).choice(large.n_cols, n_nodes, replace=False))
+    args = *large[:3], np.array([7, 3, 7, 0]), nodes, large.n_cols
+    one, two = (in_threads(n, lambda: hub_edges(*args)) for n in (1, 2))
+    assert equal(one, two)
+    assert equal(one, reference.hub_edges(*args))
+
+
+def test_nodes_beyond_32_bits_are_looked_up():
+    far = 2**33 * np.arange(1, 90)
+    nodes = far[[4, 80]]
+    found = hub_edges(np.array([0, 89]), far, None, np.array([0]), nodes, 2**40)
+    assert found.neighbours.tolist() == nodes.tolist()
+    assert found.edge_ids.tolist() == [4, 80]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dglmeta.errors import ConfigError, SchemaError
+from dglmeta.errors import ConfigError, DataError, SchemaError
 from dglmeta.graph import HeteroCSR
 from dglmeta.paths import add_hubs, sample_neighbors
 from dglmeta.paths.hubs import find_hubs
@@ -76,9 +76,34 @@ def test_hubs_of_a_relation_are_the_destinations_most_edges_arrive_at():
     }
 
 
+def test_hubs_found_once_serve_every_batch(bipartite):
+    hg = bipartite(300, 40, 3000)
+    hubs = find_hubs(hg, 7)
+    for seed in range(3):
+        block = sample_neighbors(hg, {"user": [seed]}, [2, 2], seed, both_ways=True)
+        one, other = add_hubs(block, hg, 7), add_hubs(block, hg, hubs=hubs)
+        assert one.graph.content_hash == other.graph.content_hash
+        for t, ids in one.node_ids.items():
+            assert np.array_equal(ids, other.node_ids[t])
+    some = add_hubs(block, hg, hubs={"item": [3, 3]})
+    assert 3 in some.node_ids["item"]
+
+
+def test_tying_hubs_does_not_depend_on_threads(bipartite, in_threads):
+    hg = bipartite(3000, 400, 40_000)
+    block = sample_neighbors(hg, {"user": range(400)}, [3], 1)
+    one, two = (in_threads(n, lambda: add_hubs(block, hg, 20)) for n in (1, 2))
+    assert one.graph.content_hash == two.graph.content_hash
+    assert one.graph.n_edges["user", "rated", "item"] > len(block.edge_ids["user", "rated", "item"])
+
+
 def test_bad_arguments_are_named(bipartite):
     hg = bipartite(3, 2, 4)
     block = sample_neighbors(hg, {"user": [0]}, [1])
+    with pytest.raises(SchemaError, match="unknown node type 'shop' among the hubs"):
+        add_hubs(block, hg, hubs={"shop": [0]})
+    with pytest.raises(DataError, match=r"'item' ids in \[0, 2\), got 2"):
+        add_hubs(block, hg, hubs={"item": [2]})
     with pytest.raises(ConfigError, match="n_hubs >= 0, got -1"):
         add_hubs(block, hg, -1)
     with pytest.raises(SchemaError, match="no edge type 'likes'"):
