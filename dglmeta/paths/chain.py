@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,21 +12,27 @@ import numpy.typing as npt
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR, MetaPath
 from dglmeta.kernels.cpu.spgemm import multiply_reach, multiply_values
+from dglmeta.kernels.cpu.spgemm_masked import multiply_masked
 
 __all__ = [
     "Mode",
+    "Order",
     "Sparse",
     "chain_of",
     "check_ids",
     "check_mode",
     "identity",
     "multiply",
+    "multiply_in_mask",
     "read_metapath",
     "take_rows",
 ]
 
 Array = npt.NDArray[Any]
 Mode = Literal["reach", "count", "walk"]
+Order = int | tuple["Order", "Order"]
+"""A bracketing of the steps 0..L-1: the number of a step, or the two halves of a product."""
+
 MODES = ("reach", "count", "walk")
 
 
@@ -136,8 +144,28 @@ def multiply(a: Sparse, b: Sparse, mode: Mode, *, sort: bool) -> Sparse:
     if mode == "reach":
         structure = multiply_reach(a.indptr, a.indices, b.indptr, b.indices, b.n_cols, sort=sort)
         return Sparse(*structure, None, b.n_cols)
-    try:
+    with _counts_in_range():
         return Sparse(*multiply_values(*a[:3], *b[:3], b.n_cols, sort=sort), b.n_cols)
+
+
+def multiply_in_mask(a: Sparse, b: Sparse, mask: Sparse, mode: Mode) -> Sparse:
+    """What the product has in the places of a mask, in the order of these.
+
+    Raises
+    ------
+    DataError
+        As for :func:`multiply`.
+    """
+    with _counts_in_range():
+        *structure, values = multiply_masked(*a[:3], *b[:3], *mask[:2], b.n_cols)
+    return Sparse(*structure, None if mode == "reach" else values, b.n_cols)
+
+
+@contextmanager
+def _counts_in_range() -> Iterator[None]:
+    """Say of an overflow what it means for a meta-path."""
+    try:
+        yield
     except OverflowError as error:
         raise DataError(
             "metapath_product: expected fewer than 2**63 path instances from a node, got more. "

@@ -1,30 +1,29 @@
 """What a meta-path product will cost, and the order in which to multiply its steps.
 
 A product of L matrices can be bracketed in many ways whose costs differ by orders of magnitude.
-Dynamic programming over sub-chains finds the cheapest from the row and column sizes of every
-sub-product: known for single steps, and for longer ones estimated as if paths ended on nodes
-independently of each other.
+Dynamic programming over sub-chains finds the cheapest from what every multiplication takes: known
+for single steps, and for longer sub-products estimated from a sample of their rows (``sizes``).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from dglmeta.errors import BudgetError
 from dglmeta.graph import MetaPath, as_csr
-from dglmeta.kernels.cpu.pool import get_num_threads
 from dglmeta.paths.chain import (
-    Array,
     Mode,
+    Order,
     Sparse,
     chain_of,
     check_ids,
     check_mode,
     read_metapath,
 )
+from dglmeta.paths.memory import Memory
+from dglmeta.paths.sizes import Sizes, measure_sizes
 
 __all__ = [
     "Order",
@@ -32,16 +31,10 @@ __all__ = [
     "check_budget",
     "estimate_product",
     "plan_chain",
+    "plan_order",
+    "plan_within",
     "size_text",
 ]
-
-Order = int | tuple["Order", "Order"]
-"""A bracketing of the steps 0..L-1: the number of a step, or the two halves of a product."""
-
-Spans = dict[tuple[int, int], Array]
-"""An array of sizes for the product of steps i..j."""
-
-INT32_MAX = 2**31 - 1
 
 
 class ProductEstimate(NamedTuple):
@@ -50,16 +43,21 @@ class ProductEstimate(NamedTuple):
     nnz: int
     """Entries: connected pairs."""
     bytes: int
-    """Most memory held at once: the result, intermediate products and working space."""
+    """Most memory held at once: the result, intermediate products and working space, with sizes
+    two standard errors above the expected. Under a smaller budget intermediate products are made by
+    blocks of rows."""
     flops: int
     """Multiplications over the whole chain; exact for a chain of two steps."""
     order: Order
     """The cheapest bracketing of the steps, numbered from 0: ``((0, 1), 2)``."""
+    relative_error: float
+    """Standard error of ``nnz``, as a part of it; 0 where all rows were counted."""
 
     def __str__(self) -> str:
+        error = f" (+-{self.relative_error:.0%})" if self.relative_error else ""
         return (
-            f"about {self.nnz:,} pairs, {size_text(self.bytes)}, {self.flops:,} multiplications, "
-            f"order {_order_text(self.order)}"
+            f"about {self.nnz:,} pairs{error}, {size_text(self.bytes)}, "
+            f"{self.flops:,} multiplications, order {_order_text(self.order)}"
         )
 
 
@@ -78,9 +76,8 @@ def estimate_product(
     Returns
     -------
     estimate : ProductEstimate
-        Multiplications of neighbouring steps are exact. Numbers of distinct pairs assume that
-        paths end on nodes independently: nodes that lead to the same places, as in real graphs,
-        make the estimate too high; for two steps it is never below 0.63 of the truth.
+        Multiplications of neighbouring steps are exact. Numbers of distinct pairs are exact for
+        small graphs, else from a sample of rows, with its standard error.
 
     Raises
     ------
@@ -89,7 +86,8 @@ def estimate_product(
 
     Notes
     -----
-    Cost O(steps * edges); bytes: 8 a node for every sub-chain.
+    Deterministic. Cost: a pass over the edges for every sub-chain of two steps or more, and some
+    milliseconds for its sample; bytes: 8 a node for every sub-chain, and a few MiB.
 
     Examples
     --------
@@ -98,7 +96,7 @@ def estimate_product(
     >>> hg = HeteroCSR.from_edges({rated: ([0, 1, 1], [0, 0, 1])}, {"user": 2, "item": 2})
     >>> estimate = estimate_product(hg, "user-item-user-item")
     >>> estimate.order, estimate.flops
-    ((0, (1, 2)), 9)
+    ((0, (1, 2)), 11)
     """
     hg = as_csr(hg)
     path = read_metapath(hg, metapath)
@@ -108,23 +106,77 @@ def estimate_product(
     return plan_chain(chain_of(hg, path, mode, rows), mode)
 
 
-def plan_chain(chain: list[Sparse], mode: Mode) -> ProductEstimate:
-    """The cheapest order of a chain and what it costs."""
-    row_sizes, column_sizes = _row_sizes(chain), _column_sizes(chain)
-    best: dict[tuple[int, int], tuple[float, Order]] = {(i, i): (0.0, i) for i in range(len(chain))}
-    for length in range(1, len(chain)):
-        for i in range(len(chain) - length):
+def plan_chain(chain: list[Sparse], mode: Mode, most: int | None = None) -> ProductEstimate:
+    """The cheapest order of a chain and what it costs, if at most so many entries are wanted."""
+    return _plan(chain, mode, most)[0]
+
+
+def plan_within(
+    where: str, chain: list[Sparse], mode: Mode, most: int | None, budget_bytes: int
+) -> tuple[Order, bool]:
+    """An order that keeps to a budget, and whether to go through it by blocks of rows.
+
+    The cheapest order at once, else the same by rows, else from left to right by rows.
+
+    Raises
+    ------
+    BudgetError
+        If none does.
+    """
+    estimate, memory = _plan(chain, mode, most)
+    if estimate.bytes > budget_bytes and len(chain) > 2:
+        from_left: Order = 0
+        for step in range(1, len(chain)):
+            from_left = (from_left, step)
+        for order in (estimate.order, from_left):
+            if memory.by_rows(order) <= budget_bytes:
+                return order, True
+    check_budget(where, estimate, estimate.bytes, budget_bytes)
+    return estimate.order, False
+
+
+def _plan(chain: list[Sparse], mode: Mode, most: int | None) -> tuple[ProductEstimate, Memory]:
+    """The estimate, and what it says on memory: sizes two standard errors above the expected."""
+    last = len(chain) - 1
+    sizes = measure_sizes(chain, mode)
+    flops, order = _cheapest(sizes, last)
+    nnz = sizes.entries[0, last]
+    error = nnz.error / nnz.total if nnz.total else 0.0
+    total = round(nnz.total)
+    entries = {span: round(e.total + 2 * e.error) for span, e in sizes.entries.items()}
+    if most is not None and most < entries[0, last]:
+        total, entries[0, last], error = min(total, most), most, 0.0
+    memory = Memory(chain, entries, mode)
+    return ProductEstimate(total, memory.at_once(order), round(flops), order, error), memory
+
+
+def plan_order(chain: list[Sparse], mode: Mode) -> Order:
+    """The cheapest order alone; nothing is measured where there is only one."""
+    last = len(chain) - 1
+    if last < 2:
+        return (0, 1) if last else 0
+    return _cheapest(measure_sizes(chain, mode, whole=False), last)[1]
+
+
+def _cheapest(sizes: Sizes, last: int) -> tuple[float, Order]:
+    """Multiplications and bracketing of the fastest way to multiply steps 0..last."""
+    best: dict[tuple[int, int], tuple[float, float, Order]] = {
+        (i, i): (0.0, 0.0, i) for i in range(last + 1)
+    }
+    for length in range(1, last + 1):
+        for i in range(last + 1 - length):
             j = i + length
-            splits = []
+            # Writing an entry takes half the time of a multiplication.
+            writing = sizes.entries[i, j].total / 2 if length < last else 0.0
+            splits: list[tuple[float, float, Order]] = []
             for k in range(i, j):
-                (left, left_order), (right, right_order) = best[i, k], best[k + 1, j]
-                joining = float(column_sizes[i, k] @ row_sizes[k + 1, j])
-                splits.append((left + right + joining, (left_order, right_order)))
+                left, right = best[i, k], best[k + 1, j]
+                work = left[0] + right[0] + sizes.work[i, k, j] + writing
+                flops = left[1] + right[1] + sizes.flops[i, k, j].total
+                splits.append((work, flops, (left[2], right[2])))
             best[i, j] = min(splits, key=lambda split: split[0])
-    flops, order = best[0, len(chain) - 1]
-    nnz = {span: round(float(sizes.sum())) for span, sizes in row_sizes.items()}
-    total = nnz[0, len(chain) - 1]
-    return ProductEstimate(total, _peak_bytes(chain, order, nnz, mode), round(flops), order)
+    _, flops, order = best[0, last]
+    return flops, order
 
 
 def check_budget(
@@ -148,72 +200,6 @@ def size_text(n_bytes: float) -> str:
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1024
     return f"{n_bytes:.3g} TiB"
-
-
-def _row_sizes(chain: list[Sparse]) -> Spans:
-    """Entries in each row of every sub-product."""
-    sizes: Spans = {}
-    for j, last in enumerate(chain):
-        sizes[j, j] = np.diff(last.indptr).astype(np.float64)
-        for i in range(j - 1, -1, -1):
-            reached = np.append(0.0, np.cumsum(sizes[i + 1, j][chain[i].indices]))
-            sizes[i, j] = _distinct(np.diff(reached[chain[i].indptr]), last.n_cols)
-    return sizes
-
-
-def _column_sizes(chain: list[Sparse]) -> Spans:
-    """Entries in each column of every sub-product."""
-    sizes: Spans = {}
-    for i, first in enumerate(chain):
-        arriving: Array | None = None
-        for j in range(i, len(chain)):
-            step = chain[j]
-            if arriving is not None:
-                arriving = np.repeat(arriving, np.diff(step.indptr))
-            arriving = np.bincount(step.indices, arriving, step.n_cols).astype(np.float64)
-            if j > i:
-                arriving = _distinct(arriving, first.n_rows)
-            sizes[i, j] = arriving
-    return sizes
-
-
-def _distinct(n_ends: Array, n: int) -> Array:
-    """Expected number of different ones among ``n_ends`` independent draws from ``n``."""
-    return -n * np.expm1(-n_ends / n) if n else np.zeros_like(n_ends)
-
-
-def _peak_bytes(
-    chain: list[Sparse], order: Order, nnz: dict[tuple[int, int], int], mode: Mode
-) -> int:
-    """Most bytes held at once while the chain is multiplied in this order."""
-    value_bytes = 0 if mode == "reach" else 8
-
-    def stored(i: int, j: int) -> int:
-        index_bytes = 4 if chain[j].n_cols <= INT32_MAX else 8
-        return (index_bytes + value_bytes) * nnz[i, j] + 8 * chain[i].n_rows
-
-    def visit(node: Order) -> tuple[int, int, int, int]:
-        """First and last step of a sub-chain, bytes it leaves, and its peak."""
-        if isinstance(node, int):
-            return node, node, 0, 0
-        i, _, left, left_peak = visit(node[0])
-        _, j, right, right_peak = visit(node[1])
-        both = left + right + stored(i, j) + _working_bytes(chain[i].n_rows, chain[j].n_cols, mode)
-        return i, j, stored(i, j), max(left_peak, left + right_peak, both)
-
-    last = len(chain) - 1
-    peak = visit(order)[3] or stored(0, last) + _working_bytes(
-        chain[0].n_rows, chain[0].n_cols, mode
-    )
-    wide_indices = 8 * nnz[0, last] if nnz[0, last] > INT32_MAX else 0  # SciPy's, beyond int32
-    result = stored(0, last) + 5 * chain[0].n_rows + nnz[0, last] + wide_indices
-    transition_bytes = sum(0 if step.values is None else step.values.nbytes for step in chain)
-    return max(peak, result) + transition_bytes
-
-
-def _working_bytes(n_rows: int, n_cols: int, mode: Mode) -> int:
-    """What the kernels use beside the product: counts by row, a stamp and a row by thread."""
-    return 24 * n_rows + (8 if mode == "reach" else 16) * n_cols * get_num_threads()
 
 
 def _order_text(order: Order) -> str:

@@ -7,24 +7,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.graph import MetaPath, as_csr
+from dglmeta.errors import DataError
+from dglmeta.graph import Adjacency, MetaPath, as_csr
 from dglmeta.graph.adjacency import id_dtype
 from dglmeta.paths.chain import (
+    Array,
     Mode,
+    Order,
     Sparse,
     chain_of,
     check_ids,
     check_mode,
     identity,
     multiply,
+    multiply_in_mask,
     read_metapath,
+    take_rows,
 )
-from dglmeta.paths.plan import Order, check_budget, plan_chain
+from dglmeta.paths.memory import right_factors
+from dglmeta.paths.plan import plan_order, plan_within
+from dglmeta.paths.stream import product_blocks
+from dglmeta.paths.truth import all_true
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["metapath_product", "to_scipy"]
+__all__ = ["metapath_product", "multiply_by_rows", "multiply_chain", "to_scipy"]
 
 
 def metapath_product(
@@ -34,6 +42,7 @@ def metapath_product(
     rows: npt.ArrayLike | None = None,
     budget_bytes: int | None = None,
     *,
+    mask: Any = None,
     sort: bool = False,
 ) -> csr_array:
     """Which pairs of nodes a meta-path joins, by how many instances, or how likely.
@@ -52,7 +61,11 @@ def metapath_product(
     rows : (n,) integers, optional
         Only these source nodes, in this order: the result has n rows.
     budget_bytes : int, optional
-        Refuse, before anything large is allocated, if the estimated peak is above this.
+        Keep the memory taken below, the result included, at the price of time; refuse, before
+        anything large is allocated, if the estimate says that cannot be done.
+    mask : Adjacency or scipy sparse matrix, optional
+        Of the shape of the result: only pairs it stores, whatever their values. Nothing is held for
+        other pairs, and nothing computed for rows where it is empty.
     sort : bool
         Order the columns within each row. Without, they are in no particular order.
 
@@ -68,14 +81,15 @@ def metapath_product(
     ConfigError
         If the mode is none of the three.
     DataError
-        If a row is out of range, or a count does not fit into int64.
+        If a row is out of range, the mask of another shape, or a count does not fit into int64.
     BudgetError
         If the budget is too small; see :func:`dglmeta.estimate_product`.
 
     Notes
     -----
     Cost O(flops of the cheapest order of multiplication); bytes: the result and the intermediate
-    products of that order. The same bits for any number of threads.
+    products of that order, and under a budget that these would break only blocks of their rows; see
+    :func:`dglmeta.estimate_product`. The same bits for any number of threads.
 
     Examples
     --------
@@ -94,16 +108,24 @@ def metapath_product(
     if rows is not None:
         rows = check_ids("metapath_product", rows, hg.n_nodes[path.source], path.source)
     chain = chain_of(hg, path, mode, rows)
-    estimate = plan_chain(chain, mode)
-    check_budget("metapath_product", estimate, estimate.bytes, budget_bytes)
-    return to_scipy(_multiply_chain(chain, estimate.order, mode, sort=sort))
+    pattern = None
+    if mask is not None:
+        pattern = _pattern(mask, (chain[0].n_rows, chain[-1].n_cols))
+        chain[0] = _only_rows(chain[0], np.diff(pattern.indptr) > 0)
+    if budget_bytes is None:
+        order, by_rows = plan_order(chain, mode), False
+    else:
+        most = None if pattern is None else len(pattern.indices)
+        order, by_rows = plan_within("metapath_product", chain, mode, most, budget_bytes)
+    multiply_all = multiply_by_rows if by_rows else multiply_chain
+    return to_scipy(multiply_all(chain, order, mode, pattern, sort=sort))
 
 
 def to_scipy(matrix: Sparse) -> csr_array:
     """The same matrix as a ``csr_array``, with True for values where it has none."""
     from scipy.sparse import csr_array
 
-    values = np.ones(len(matrix.indices), bool) if matrix.values is None else matrix.values
+    values = all_true(len(matrix.indices)) if matrix.values is None else matrix.values
     indptr, indices = matrix.indptr, matrix.indices
     # SciPy gives both one dtype, the wider: an int64 indptr would double the indices.
     if indices.dtype == np.int32:
@@ -111,14 +133,81 @@ def to_scipy(matrix: Sparse) -> csr_array:
     return csr_array((values, indices, indptr), shape=(matrix.n_rows, matrix.n_cols))
 
 
-def _multiply_chain(chain: list[Sparse], order: Order, mode: Mode, *, sort: bool) -> Sparse:
-    """The whole product; only the last multiplication needs to order its columns."""
-
-    def product(node: Order, sort: bool) -> Sparse:
-        if isinstance(node, int):
-            return chain[node]
-        return multiply(product(node[0], False), product(node[1], False), mode, sort=sort)
-
+def multiply_chain(
+    chain: list[Sparse], order: Order, mode: Mode, mask: Sparse | None = None, *, sort: bool
+) -> Sparse:
+    """The whole product; only the last multiplication knows the mask and orders its columns."""
     if isinstance(order, int):
-        return multiply(chain[0], identity(chain[0].n_cols), mode, sort=sort)
-    return product(order, sort)
+        left, right = chain[0], identity(chain[0].n_cols)
+    else:
+        left, right = (_factor(chain, half, mode) for half in order)
+    if mask is not None:
+        return multiply_in_mask(left, right, mask, mode)
+    return multiply(left, right, mode, sort=sort)
+
+
+def multiply_by_rows(
+    chain: list[Sparse], order: Order, mode: Mode, mask: Sparse | None = None, *, sort: bool
+) -> Sparse:
+    """The same, holding no product that begins with the first step but for a block of rows."""
+    factors = [_factor(chain, factor, mode) for factor in right_factors(order)]
+    n_cols = chain[-1].n_cols
+    indptr = np.zeros(chain[0].n_rows + 1, np.int64)
+    indices = np.empty(0, id_dtype(n_cols))
+    values = None if mode == "reach" else np.empty(0, np.int64 if mode == "count" else np.float64)
+    n = 0
+    for first, block in product_blocks([chain[0], *factors], mode, sort=sort, mask=mask):
+        end = n + len(block.indices)
+        for array, part in ((indices, block.indices), (values, block.values)):
+            if array is not None:
+                if end > len(array):
+                    array.resize(end + end // 2, refcheck=False)  # room that is not used costs none
+                array[n:end] = part
+        indptr[first + 1 : first + 1 + block.n_rows] = n + block.indptr[1:]
+        n = end
+    for array in (indices, values):
+        if array is not None:
+            array.resize(n, refcheck=False)
+    return Sparse(indptr, indices, values, n_cols)
+
+
+def _factor(chain: list[Sparse], node: Order, mode: Mode) -> Sparse:
+    """The product of some steps, columns in no order."""
+    if isinstance(node, int):
+        return chain[node]
+    left, right = (_factor(chain, half, mode) for half in node)
+    return multiply(left, right, mode, sort=False)
+
+
+def _pattern(mask: Any, shape: tuple[int, int]) -> Sparse:
+    """The places a mask stores, columns in order.
+
+    Raises
+    ------
+    DataError
+        If it is neither an adjacency nor a sparse matrix, or has another shape.
+    """
+    if not hasattr(mask, "shape") or not (isinstance(mask, Adjacency) or hasattr(mask, "tocsr")):
+        raise DataError(
+            f"metapath_product: expected mask as an Adjacency or a scipy sparse matrix, got "
+            f"{type(mask).__name__}. Convert it first."
+        )
+    if tuple(mask.shape) != shape:
+        raise DataError(
+            f"metapath_product: expected a mask of shape {shape}, got {tuple(mask.shape)}. Its "
+            f"rows are those of the result, its columns the path's target nodes."
+        )
+    if not isinstance(mask, Adjacency):
+        mask = mask.tocsr()
+        mask = mask if mask.has_sorted_indices else mask.sorted_indices()
+    return Sparse(mask.indptr.astype(np.int64, copy=False), mask.indices, None, shape[1])
+
+
+def _only_rows(matrix: Sparse, kept: Array) -> Sparse:
+    """The matrix with all other rows empty."""
+    if kept.all():
+        return matrix
+    rows = take_rows(matrix, np.flatnonzero(kept))
+    n_entries = np.zeros(matrix.n_rows + 1, np.int64)
+    n_entries[1:][kept] = np.diff(rows.indptr)
+    return rows._replace(indptr=np.cumsum(n_entries))

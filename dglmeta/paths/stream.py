@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dglmeta.kernels.cpu.spgemm import count_flops
-from dglmeta.paths.chain import Array, Mode, Sparse, identity, multiply
+from dglmeta.paths.chain import Array, Mode, Sparse, identity, multiply, multiply_in_mask
 
 __all__ = ["product_blocks"]
 
@@ -16,9 +16,11 @@ BLOCK_ENTRIES = 1 << 22
 
 
 def product_blocks(
-    chain: list[Sparse], mode: Mode, *, sort: bool = True
+    chain: list[Sparse], mode: Mode, *, sort: bool = True, mask: Sparse | None = None
 ) -> Iterator[tuple[int, Sparse]]:
     """Consecutive rows of the product of a chain, multiplied from the left.
+
+    With a mask, of the shape of the product, only the entries in its places.
 
     Yields
     ------
@@ -31,11 +33,16 @@ def product_blocks(
     where the number of paths, which bounds the entries, says so: at every step again.
     """
     rest = chain[1:] or [identity(chain[0].n_cols)]
-    yield from _extend(0, chain[0], rest, mode, sort)
+    yield from _extend(0, chain[0], rest, mode, sort, mask)
 
 
 def _extend(
-    first_row: int, front: Sparse, rest: list[Sparse], mode: Mode, sort: bool
+    first_row: int,
+    front: Sparse,
+    rest: list[Sparse],
+    mode: Mode,
+    sort: bool,
+    mask: Sparse | None,
 ) -> Iterator[tuple[int, Sparse]]:
     """Multiply some rows by what is left of the chain, in smaller blocks where they grow."""
     if not rest:
@@ -44,8 +51,13 @@ def _extend(
     step, *later = rest
     most = np.minimum(count_flops(front.indptr, front.indices, step.indptr), step.n_cols)
     for begin, end in _cuts(most):
-        block = multiply(_row_range(front, begin, end), step, mode, sort=sort and not later)
-        yield from _extend(first_row + begin, block, later, mode, sort)
+        rows = _row_range(front, begin, end)
+        if mask is None or later:
+            block = multiply(rows, step, mode, sort=sort and not later)
+        else:
+            wanted = _row_range(mask, first_row + begin, first_row + end)
+            block = multiply_in_mask(rows, step, wanted, mode)
+        yield from _extend(first_row + begin, block, later, mode, sort, mask)
 
 
 def _cuts(sizes: Array) -> Iterator[tuple[int, int]]:

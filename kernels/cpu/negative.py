@@ -9,10 +9,43 @@ from numba import njit
 from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
 from dglmeta.kernels.rng import as_word, random_below, random_uint64, stream
 
-__all__ = ["contains", "sample_negatives"]
+__all__ = ["contains", "random_numbers", "sample_negatives"]
 
 NEGATIVES = 0x6E65676174697665
 """Block of the random streams used here, apart from those of other kernels ("negative")."""
+
+NUMBERS = 0x6E756D62657273
+"""Block of the random streams of ``random_numbers`` ("numbers")."""
+
+
+def random_numbers(seed: int, begin: int, end: int, n: int) -> npt.NDArray:
+    """Numbers ``begin..end-1`` of a sequence of uniform integers in [0, n).
+
+    Parameters
+    ----------
+    seed : int
+    begin, end : int
+    n : int
+        At least 1.
+
+    Returns
+    -------
+    numbers : (end - begin,) int64
+
+    Notes
+    -----
+    Number p depends on (seed, p) alone. Cost O(end - begin); bytes: the result. Parallel.
+
+    Examples
+    --------
+    >>> numbers = random_numbers(0, 0, 4, 100)
+    >>> bool(random_numbers(0, 2, 4, 100)[0] == numbers[2])
+    True
+    """
+    numbers = np.empty(end - begin, np.int64)
+    blocks = row_blocks(range(end - begin + 1), 3 * (end - begin))
+    run_blocks(_draw_numbers, blocks, as_word(seed), as_word(begin), n, numbers)
+    return numbers
 
 
 def contains(
@@ -96,6 +129,13 @@ def sample_negatives(
     args = (indptr, indices, rows, n_cols, as_word(seed), forbid_diagonal)
     run_blocks(_draw, blocks, *args, cols)
     return cols
+
+
+@njit(cache=True, nogil=True)
+def _draw_numbers(begin, end, seed, start, n, numbers):
+    for i in range(begin, end):
+        key = stream(seed, NUMBERS, start + np.uint64(i))
+        numbers[i] = random_below(random_uint64(key, 0), n)
 
 
 @njit(cache=True, nogil=True)

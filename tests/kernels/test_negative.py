@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dglmeta.kernels import reference
-from dglmeta.kernels.cpu.negative import contains, sample_negatives
+from dglmeta.kernels.cpu.negative import contains, random_numbers, sample_negatives
 
 
 @given(data=st.data())
@@ -65,3 +65,15 @@ def test_another_seed_draws_other_columns():
     rows = np.zeros(50, np.int64)
     first, second = (sample_negatives(*empty, rows, 10**6, seed) for seed in (0, 1))
     assert not np.array_equal(first, second)
+
+
+@given(seed=st.integers(-(2**63), 2**64), begin=st.integers(0, 2**40), n=st.integers(1, 2**62))
+def test_numbers_equal_the_oracle(seed, begin, n):
+    args = (seed, begin, begin + 5, n)
+    assert np.array_equal(random_numbers(*args), reference.random_numbers(*args))
+
+
+def test_numbers_are_uniform_and_the_same_in_any_number_of_threads(in_threads):
+    one, three = (in_threads(n, lambda: random_numbers(1, 0, 40_000, 10)) for n in (1, 3))
+    assert np.array_equal(one, three)
+    assert stats.chisquare(np.bincount(one, minlength=10)).pvalue > 1e-3

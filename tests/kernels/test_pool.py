@@ -122,6 +122,28 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert run.returncode == 0
 
 
+def test_compiling_is_said_once_and_only_where_nothing_is_cached(tmp_path):
+    script = """
+import logging
+import numpy as np
+logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+from dglmeta.kernels.cpu.segment import expand, segment_sum
+expand(np.array([0, 1]), None, np.ones((1, 1)))
+segment_sum(np.array([0, 1]), None, np.ones((1, 1)))
+"""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    assert [run.stderr.count("dglmeta: compiling kernels, once") for run in runs] == [1, 0]
+
+
 def test_the_first_call_of_a_cached_kernel_takes_less_than_a_second():
     script = """
 import time

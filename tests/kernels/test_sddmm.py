@@ -13,7 +13,7 @@ from dglmeta.kernels.cpu.sddmm import sddmm
 @given(
     data=st.data(),
     heads=st.integers(1, 3),
-    d=st.integers(0, 20),
+    d=st.sampled_from([0, 1, 2, 5, 15, 16, 17, 64, 65, 83, 130]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_sddmm_equals_the_oracle(structures, data, heads, d, dtype):

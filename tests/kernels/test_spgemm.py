@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dglmeta.kernels import reference
 from dglmeta.kernels.cpu import spgemm
+from dglmeta.kernels.cpu.spgemm_masked import multiply_masked
 
 
 @st.composite
@@ -118,3 +119,99 @@ def test_large_factors_that_never_meet_are_no_overflow():
     a = (np.array([0, 1, 2]), np.array([0, 1]), np.array([2**40, 1]))
     b = (np.array([0, 1, 2]), np.array([0, 1]), np.array([1, -(2**40)]))
     assert spgemm.multiply_values(*a, *b, 2)[2].tolist() == [2**40, -(2**40)]
+
+
+def rows_of(indptr, indices, values=None):
+    """Each row as a sorted list, so that order does not matter; repeats would show."""
+    cuts = indptr[1:-1]
+    parts = [np.split(indices, cuts)] + ([] if values is None else [np.split(values, cuts)])
+    return [
+        sorted(zip(*(p.tolist() for p in row), strict=True)) for row in zip(*parts, strict=True)
+    ]
+
+
+@st.composite
+def shaped_factors(draw):
+    """Factors whose rows are of every kind: empty, alone, short, longer than a register, full."""
+    n_inner, n_cols = draw(st.integers(1, 12)), draw(st.sampled_from([1, 3, 17, 64, 65, 200]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    b_degree = np.minimum(rng.choice([0, 1, 2, 5, 20, 70, 200], n_inner), n_cols)
+    b_columns = [np.sort(rng.permutation(n_cols)[:d]) for d in b_degree]
+    if draw(st.booleans()):  # parallel edges
+        b_columns = [np.sort(np.append(c, c[:2])) for c in b_columns]
+    a_degree = rng.choice([0, 1, 1, 2, 9], draw(st.integers(1, 40)))
+    a_columns = [np.sort(rng.integers(0, n_inner, d)) for d in a_degree]
+
+    def compress(columns):
+        indptr = np.append(0, np.cumsum([len(c) for c in columns]))
+        return indptr, np.concatenate(columns).astype(draw(st.sampled_from([np.int32, np.int64])))
+
+    return compress(a_columns), compress(b_columns), n_cols
+
+
+@given(factors=shaped_factors(), n_threads=st.sampled_from([1, 3]), data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_rows_of_every_kind_equal_the_oracle(in_threads, factors, n_threads, data):
+    a, b, n_cols = factors
+    if data.draw(st.booleans()):  # the other way round, as a product may be: equal ones still meet
+        row, order = reference.edges(b[0], None)[0], np.arange(len(b[1]))[::-1]
+        b = b[0], b[1][order[np.argsort(row[order], kind="stable")]]
+    expected = reference.multiply_reach(*a, *b, n_cols)
+    ordered = in_threads(n_threads, lambda: spgemm.multiply_reach(*a, *b, n_cols))
+    loose = in_threads(n_threads, lambda: spgemm.multiply_reach(*a, *b, n_cols, sort=False))
+    assert all(np.array_equal(x, y) for x, y in zip(ordered, expected, strict=True))
+    assert rows_of(*loose) == rows_of(*expected)
+    a_values, b_values = data.draw(values_for(len(a[1]))), data.draw(values_for(len(b[1])))
+    arguments = (*a, a_values, *b, b_values, n_cols)
+    expected = reference.multiply_values(*arguments)
+    ordered = in_threads(n_threads, lambda: spgemm.multiply_values(*arguments))
+    loose = in_threads(n_threads, lambda: spgemm.multiply_values(*arguments, sort=False))
+    assert all(np.array_equal(x, y) for x, y in zip(ordered, expected, strict=True))
+    assert rows_of(*loose) == rows_of(*expected)
+
+
+@given(factors=shaped_factors(), n_threads=st.sampled_from([1, 3]), data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_masked_products_equal_the_oracle(in_threads, factors, n_threads, data):
+    a, b, n_cols = factors
+    n_rows = len(a[0]) - 1
+    places = st.tuples(st.integers(0, n_rows - 1), st.integers(0, n_cols - 1))
+    mask = sorted(data.draw(st.lists(places, max_size=30)))  # repeats and empty rows
+    mask_indptr = np.searchsorted([row for row, _ in mask], np.arange(n_rows + 1))
+    mask_indices = np.array([column for _, column in mask], np.int64)
+    a_values, b_values = data.draw(values_for(len(a[1]))), data.draw(values_for(len(b[1])))
+    arguments = (*a, a_values, *b, b_values, mask_indptr, mask_indices, n_cols)
+    got = in_threads(n_threads, lambda: multiply_masked(*arguments))
+    expected = reference.multiply_masked(*arguments)
+    assert all(np.array_equal(x, y) for x, y in zip(got, expected, strict=True))
+
+
+def test_a_masked_count_beyond_64_bits_is_refused():
+    one, big = (np.array([0, 1]), np.array([0])), np.array([2**32])
+    with pytest.raises(OverflowError, match=r"below 2\*\*63"):
+        multiply_masked(*one, big, *one, big, *one, 1)
+
+
+def test_long_rows_of_a_well_filled_product_are_joined_as_bitmaps(in_threads, monkeypatch):
+    rng = np.random.default_rng(0)
+    b_indptr = np.arange(51) * 300
+    b_indices = np.concatenate([np.sort(rng.permutation(1000)[:300]) for _ in range(50)])
+    a_indptr, a_indices = np.arange(0, 20_001, 10), rng.integers(0, 50, 20_000)
+    calls = []
+    find = spgemm.find_hubs
+    monkeypatch.setattr(spgemm, "find_hubs", lambda *args: calls.append(1) or find(*args))
+    args = (a_indptr, a_indices, b_indptr, b_indices, 1000)
+    got = in_threads(2, lambda: spgemm.multiply_reach(*args, sort=False))
+    assert calls == [1]
+    expected = reference.multiply_reach(*args)
+    assert rows_of(*got) == rows_of(*expected)
+
+
+def test_copies_of_rows_keep_parallel_edges_apart_from_copies():
+    # Every row of A has one entry: its row of B is copied, but not with its repeats.
+    a = (np.arange(101), np.zeros(100, np.int64))
+    for columns in ([1, 2, 3, 4], [1, 2, 2, 4]):
+        b = (np.array([0, 4]), np.array(columns))
+        indptr, indices = spgemm.multiply_reach(*a, *b, 5, sort=False)
+        assert indices.tolist() == sorted(set(columns)) * 100
+        assert indptr[-1] == len(indices)

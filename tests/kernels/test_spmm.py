@@ -14,18 +14,21 @@ from dglmeta.kernels.cpu.spmm import spmm
 @given(
     data=st.data(),
     heads=st.integers(1, 3),
-    d=st.sampled_from([0, 1, 5, 16, 17, 35]),
+    d=st.sampled_from([0, 1, 5, 16, 17, 35, 64, 83, 130]),
     weights=st.sampled_from(["none", "shared", "each"]),
+    scales=st.tuples(st.booleans(), st.booleans()),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_spmm_equals_the_oracle(structures, data, heads, d, weights, dtype):
+def test_spmm_equals_the_oracle(structures, data, heads, d, weights, scales, dtype):
     g = data.draw(structures())
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     x = rng.normal(size=(g.n_cols, heads, d)).astype(dtype)
     columns = {"none": 0, "shared": 1, "each": heads}[weights]
     weight = rng.normal(size=(g.n_edges, columns)).astype(dtype) if columns else None
-    y = spmm(*g[:3], weight, x)
-    expected = reference.spmm(*g[:3], weight, x)
+    sizes = zip(scales, (g.n_rows, g.n_cols), strict=True)
+    scale = [rng.normal(size=n).astype(dtype) if given else None for given, n in sizes]
+    y = spmm(*g[:3], weight, x, *scale)
+    expected = reference.spmm(*g[:3], weight, x, *scale)
     assert y.dtype == dtype
     assert y.shape == (g.n_rows, heads, d)
     np.testing.assert_allclose(y, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-5)
@@ -36,10 +39,11 @@ def test_one_node_with_self_loops_sums_itself():
     assert y.tolist() == [[[6.0]]]
 
 
+@pytest.mark.parametrize("d", [8, 80])
 @pytest.mark.parametrize("heads", [1, 2])
-def test_spmm_gives_the_same_bits_in_any_number_of_threads(large, in_threads, heads):
+def test_spmm_gives_the_same_bits_in_any_number_of_threads(large, in_threads, heads, d):
     rng = np.random.default_rng(0)
-    x = rng.random((large.n_cols, heads, 8)).astype(np.float32)
+    x = rng.random((large.n_cols, heads, d)).astype(np.float32)
     weight = rng.random((large.n_edges, heads)).astype(np.float32)
     one, two = (in_threads(n, lambda: spmm(*large[:3], weight, x)) for n in (1, 2))
     assert np.array_equal(one, two)

@@ -1,23 +1,20 @@
-"""Membership equals the product's, in blocks of any size."""
+"""Membership and counts equal the product's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dglmeta.errors import DataError, SchemaError
-from dglmeta.paths import metapath_connected, stream
-from dglmeta.paths.connected import count_instances
+from dglmeta.graph import HeteroCSR, MetaPath
+from dglmeta.paths import metapath_connected, metapath_product
+from dglmeta.paths.connected import count_instances, estimate_density
 
 
-@given(data=st.data(), most=st.sampled_from([1, 7, 1 << 22]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_connected_and_counts_are_entries_of_the_product(
-    heterographs, paths, dense_counts, monkeypatch, data, most
-):
-    monkeypatch.setattr(stream, "BLOCK_ENTRIES", most)
+@given(data=st.data())
+def test_connected_and_counts_are_entries_of_the_product(heterographs, paths, dense_counts, data):
     hg = data.draw(heterographs())
     path = data.draw(paths(hg))
     counts = dense_counts(hg, path)
@@ -28,6 +25,19 @@ def test_connected_and_counts_are_entries_of_the_product(
     assert connected.dtype == np.bool_
     assert np.array_equal(connected, counts[src, dst] > 0)
     assert np.array_equal(count_instances(hg, path, src, dst), counts[src, dst])
+
+
+@pytest.mark.parametrize("path", ["user-item-user", "item-user-item", "item-user-item-user-item"])
+def test_many_pairs_of_few_nodes_are_taken_from_either_end(bipartite, path):
+    hg = bipartite(300, 200, 900)
+    path = MetaPath.parse(path, hg.schema)
+    rng = np.random.default_rng(0)
+    few, many = np.arange(3), np.arange(hg.n_nodes[path.source])
+    full = metapath_product(hg, path, "count").toarray()
+    for src, dst in ((few, many), (many, few)):
+        pairs = rng.choice(src, 4000), rng.choice(dst, 4000)
+        assert np.array_equal(metapath_connected(hg, path, *pairs), full[pairs] > 0)
+        assert np.array_equal(count_instances(hg, path, *pairs), full[pairs])
 
 
 def test_threads_do_not_change_the_answer(bipartite, in_threads):
@@ -48,3 +58,26 @@ def test_bad_arguments_are_named(bipartite):
         metapath_connected(hg, "user-item", [0, 1], [0])
     with pytest.raises(SchemaError, match="no edge type"):
         metapath_connected(hg, "user-[likes]-item", [0], [0])
+
+
+def test_the_estimated_density_is_that_of_the_product(bipartite):
+    hg = bipartite(60, 40, 150)
+    density = estimate_density(hg, "user-item-user", 20_000)
+    share = metapath_product(hg, "user-item-user").nnz / 60**2
+    assert 0 < density.error < 0.005
+    assert abs(density.share - share) < 4 * density.error
+
+
+def test_a_type_without_nodes_has_density_zero():
+    hg = HeteroCSR.from_edges({("user", "rated", "item"): ([], [])}, {"user": 0, "item": 3})
+    assert estimate_density(hg, "user-item-user") == (0, 0)
+
+
+def test_counts_that_may_not_fit_are_refused():
+    loops = [0] * 4096, [0] * 4096
+    hg = HeteroCSR.from_edges({("a", "loop", "a"): loops}, {"a": 2})
+    path = MetaPath.parse("a" + "-[loop]-a" * 6, hg.schema)
+    with pytest.raises(DataError, match="fewer than"):
+        count_instances(hg, path, np.array([0]), np.array([0]))
+    assert count_instances(hg, path, np.array([1]), np.array([0])).tolist() == [0]
+    assert metapath_connected(hg, path, [0, 0, 1], [0, 1, 1]).tolist() == [True, False, False]

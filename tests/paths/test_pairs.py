@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from dglmeta.errors import BudgetError, ConfigError, DataError
-from dglmeta.graph import HeteroCSR, MetaPath
+from dglmeta.graph import HeteroCSR
 from dglmeta.paths import (
+    draw,
     metapath_product,
-    pairs,
     sample_metapath_pairs,
     sample_unconnected_pairs,
 )
@@ -44,6 +44,14 @@ def frequencies(src, dst, expected):
     return drawn[expected]
 
 
+@pytest.fixture(params=["tried", "from the product"])
+def way(request, monkeypatch):
+    """Pairs drawn by trying, and from a product thought small enough to be built."""
+    paths_a_pair = 0 if request.param == "tried" else 1 << 40
+    monkeypatch.setattr(draw, "PRODUCT_PATHS_A_PAIR", paths_a_pair)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("graph", [sparse_graph, dense_graph])
 def test_joined_pairs_are_uniform_whatever_their_number_of_instances(graph):
     hg = graph()
@@ -55,6 +63,7 @@ def test_joined_pairs_are_uniform_whatever_their_number_of_instances(graph):
     assert chisquare(frequencies(src, dst, counts > 0)).pvalue > 0.01
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("graph", [sparse_graph, dense_graph])
 def test_pairs_not_joined_are_uniform(graph):
     hg = graph()
@@ -74,6 +83,56 @@ def test_targets_of_each_source_are_uniform():
     assert np.array_equal(src, np.repeat(sources, 4000))
     for source in sources[joined[sources].sum(axis=1) > 1]:
         assert chisquare(drawn[source, joined[source]]).pvalue > 0.001
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("sample", [sample_metapath_pairs, sample_unconnected_pairs])
+def test_pairs_of_some_sources_are_uniform(sample):
+    hg = dense_graph()
+    some = np.array([7, 0, 9])
+    fitting = metapath_product(hg, PATH).toarray() == (sample is sample_metapath_pairs)
+    fitting[np.setdiff1d(np.arange(10), some)] = False
+    src, dst = sample(hg, PATH, 10_000, seed=5, sources=some)
+    assert chisquare(frequencies(src, dst, fitting)).pvalue > 0.01
+
+
+def test_nodes_not_joined_to_each_source_are_uniform():
+    hg = sparse_graph()
+    free = ~metapath_product(hg, PATH).toarray()
+    src, dst = sample_unconnected_pairs(hg, PATH, None, seed=5, per_source=2000)
+    assert np.array_equal(src, np.repeat(np.arange(12), 2000))
+    drawn = np.zeros(free.shape, np.int64)
+    np.add.at(drawn, (src, dst), 1)
+    assert not drawn[~free].any()
+    for source in range(12):
+        assert chisquare(drawn[source, free[source]]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("sample", [sample_metapath_pairs, sample_unconnected_pairs])
+def test_blocks_of_sources_give_what_all_sources_give(sample, bipartite):
+    hg = bipartite(900, 300, 3000)
+    src, dst = sample(hg, "user-item-user", None, 7, per_source=3)
+    blocks = [
+        sample(hg, "user-item-user", None, 7, per_source=3, sources=np.arange(begin, end))
+        for begin, end in ((0, 10), (10, 11), (11, 900))
+    ]
+    assert np.array_equal(np.concatenate(blocks, axis=1), (src, dst))
+    joined = metapath_product(hg, "user-item-user").toarray()
+    assert (joined[src, dst] == (sample is sample_metapath_pairs)).all()
+    with_any = joined.any(axis=1) if sample is sample_metapath_pairs else np.ones(900, bool)
+    assert np.array_equal(src, np.repeat(np.flatnonzero(with_any), 3))
+
+
+def test_sources_without_a_pair_are_left_out():
+    hg = HeteroCSR.from_edges({RATED: ([0, 0, 1], [0, 1, 0])}, {"user": 3, "item": 2})
+    assert sample_metapath_pairs(hg, PATH, per_source=2)[0].tolist() == [0, 0, 1, 1]
+    joined_to_all = "user-item-user-item"
+    for per_source in (1, 300):
+        src, dst = sample_unconnected_pairs(hg, joined_to_all, per_source=per_source)
+        assert np.unique(src).tolist() == [2]
+        assert len(src) == per_source
+    src, _ = sample_unconnected_pairs(hg, joined_to_all, 2, per_source=2)
+    assert src.tolist() == [2, 2]
 
 
 def test_sources_are_drawn_uniformly_without_replacement():
@@ -118,15 +177,6 @@ def test_a_seed_fixes_the_draw_and_threads_do_not_change_it(graph, per_source, i
     assert not np.array_equal(one, draw(seed=2))
 
 
-def test_every_instance_has_one_number(dense_counts):
-    hg = dense_graph()
-    path = MetaPath.parse("user-item-user-item", hg.schema)
-    numbered = pairs._number_instances(pairs.chain_of(hg, path, "count"))
-    drawn = np.zeros((10, 8), np.int64)
-    np.add.at(drawn, pairs._instances(numbered, np.arange(numbered.total)), 1)
-    assert np.array_equal(drawn, dense_counts(hg, path))
-
-
 def test_paths_with_more_instances_than_an_int64_can_count_are_drawn_all_the_same():
     loops = [0] * 4096, [0] * 4096
     hg = HeteroCSR.from_edges({("a", "loop", "a"): loops}, {"a": 2})
@@ -142,9 +192,21 @@ def test_pairs_too_rare_to_be_found_are_refused():
         sample_unconnected_pairs(hg, PATH, 2)
 
 
+def test_sources_with_targets_too_rare_are_refused_with_the_density(monkeypatch):
+    ring = np.arange(400)
+    to = np.concatenate([(ring + step) % 400 for step in range(399)])
+    hg = HeteroCSR.from_edges({("a", "to", "a"): (np.tile(ring, 399), to)}, {"a": 400})
+    path = "a-[to]-a"
+    src, dst = sample_unconnected_pairs(hg, path, per_source=1)
+    assert np.array_equal(dst, (src - 1) % 400)
+    monkeypatch.setattr(draw, "TRIES_A_PAIR", 1)
+    with pytest.raises(BudgetError, match=r"got .* in .* tries: about 99\.\d+% "):
+        sample_unconnected_pairs(hg, path, per_source=1)
+
+
 def test_no_pairs_may_be_asked_for():
-    for draw in (sample_metapath_pairs, sample_unconnected_pairs):
-        src, dst = draw(sparse_graph(), PATH, 0)
+    for sample in (sample_metapath_pairs, sample_unconnected_pairs):
+        src, dst = sample(sparse_graph(), PATH, 0)
         assert len(src) == len(dst) == 0
 
 
@@ -154,6 +216,12 @@ def test_bad_arguments_are_named():
         sample_metapath_pairs(hg, PATH, -1)
     with pytest.raises(ConfigError, match="got n=5 and per_source=2"):
         sample_metapath_pairs(hg, PATH, 5, per_source=2)
+    with pytest.raises(ConfigError, match="n or per_source, got neither"):
+        sample_metapath_pairs(hg, PATH)
+    with pytest.raises(ConfigError, match="distinct sources, got 3 of which 2 differ"):
+        sample_metapath_pairs(hg, PATH, 5, sources=[1, 0, 1])
+    with pytest.raises(DataError, match=r"'user' ids in \[0, 12\), got 12"):
+        sample_metapath_pairs(hg, PATH, 5, sources=[12])
     with pytest.raises(DataError, match="at least 11 sources .* got 10"):
         sample_metapath_pairs(hg, PATH, 22, per_source=2)
     empty = HeteroCSR.from_edges({RATED: ([], [])}, {"user": 0, "item": 3})

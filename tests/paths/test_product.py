@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 
@@ -11,10 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_array, csr_array
 
 from dglmeta.errors import BudgetError, ConfigError, DataError, SchemaError
-from dglmeta.graph import HeteroCSR
-from dglmeta.paths import estimate_product, metapath_product
+from dglmeta.graph import Adjacency, HeteroCSR, MetaPath
+from dglmeta.paths import estimate_product, metapath_product, stream
+from dglmeta.paths.chain import Sparse, chain_of
+from dglmeta.paths.product import multiply_by_rows, multiply_chain, to_scipy
+from dglmeta.paths.truth import MAPPED_FROM
+
+STATUS = Path("/proc/self/status")
 
 PAIRS_OF_LASTFM = {
     "film.actor.film": 22_940,
@@ -117,17 +124,75 @@ def test_a_dgl_graph_has_the_same_product(bipartite):
     )
 
 
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux to measure memory")
 @pytest.mark.parametrize("mode", ["reach", "count", "walk"])
 @pytest.mark.parametrize("path", ["user-item-user", "user-item-user-item"])
 def test_a_budget_that_is_accepted_is_kept(bipartite, mode, path):
-    hg = bipartite(2000, 1000, 8000)
-    metapath_product(hg, path, mode)  # compiled, and the transpose cached
-    budget = estimate_product(hg, path, mode).bytes
-    tracemalloc.start()
-    metapath_product(hg, path, mode, budget_bytes=budget)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert 0.7 * budget < peak <= budget
+    hg = bipartite(30_000, 6000, 200_000)
+    rows = np.arange(100)
+    metapath_product(hg, path, mode, rows=rows, budget_bytes=1 << 30)  # compiled
+    estimate = estimate_product(hg, path, mode)
+    product, peak = with_peak(lambda: metapath_product(hg, path, mode, budget_bytes=estimate.bytes))
+    assert product.nnz == pytest.approx(estimate.nnz, rel=0.02)
+    assert 0.7 * estimate.bytes < peak <= estimate.bytes
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux to measure memory")
+def test_a_budget_too_small_for_the_intermediate_product_is_kept_by_blocks_of_rows(monkeypatch):
+    # What users buy at which shop is far more than what shops have in common.
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 1 << 15)
+    rng = np.random.default_rng(0)
+    rated = rng.integers(0, 20_000, 300_000), rng.integers(0, 5000, 300_000)
+    sold = np.arange(5000), rng.integers(0, 60, 5000)
+    hg = HeteroCSR.from_edges(
+        {("user", "rated", "item"): rated, ("item", "of", "shop"): sold},
+        {"user": 20_000, "item": 5000, "shop": 60},
+    )
+    path = "shop-item-user-item-shop"
+    expected = metapath_product(hg, path, "count")
+    estimate = estimate_product(hg, path, "count")
+    for budget in (estimate.bytes, estimate.bytes // 2):
+        product, peak = with_peak(
+            lambda b=budget: metapath_product(hg, path, "count", budget_bytes=b)
+        )
+        assert peak <= budget
+        assert (product != expected).nnz == 0
+    with pytest.raises(BudgetError):
+        metapath_product(hg, path, "count", budget_bytes=estimate.bytes // 20)
+
+
+def with_peak(compute: Callable[[], csr_array]) -> tuple[csr_array, int]:
+    """The result, and the most bytes of memory it took."""
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    result = compute()
+    return result, resident("VmHWM") - before
+
+
+@pytest.mark.parametrize("mode", ["reach", "count", "walk"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_rows_by_blocks_are_those_of_the_product_at_once(bipartite, monkeypatch, mode, masked):
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 2000)
+    hg = bipartite(100, 80, 900)
+    path = MetaPath.parse("user-item-user-item", hg.schema)
+    chain = chain_of(hg, path, mode)
+    mask = None
+    if masked:
+        pattern = hg.adjacency("rated")
+        mask = Sparse(pattern.indptr, pattern.indices, None, 80)
+    expected = to_scipy(multiply_chain(chain, ((0, 1), 2), mode, mask, sort=True))
+    for order in ((0, (1, 2)), ((0, 1), 2)):
+        rows = to_scipy(multiply_by_rows(chain, order, mode, mask, sort=True))
+        assert np.array_equal(rows.indptr, expected.indptr)
+        assert np.array_equal(rows.indices, expected.indices)
+        np.testing.assert_allclose(rows.data, expected.data, rtol=1e-12)
+        assert rows.dtype == expected.dtype
+
+
+def resident(field: str) -> int:
+    """Bytes of this process in memory, now or at most."""
+    line = next(row for row in STATUS.read_text().splitlines() if row.startswith(field))
+    return 1024 * int(line.split()[1])
 
 
 def test_a_budget_too_small_is_refused_before_anything_large_is_made(bipartite):
@@ -149,6 +214,62 @@ def test_fewer_rows_fit_into_a_smaller_budget(bipartite):
     budget = estimate_product(hg, "user-item-user").bytes // 10
     product = metapath_product(hg, "user-item-user", rows=np.arange(50), budget_bytes=budget)
     assert product.shape == (50, 2000)
+
+
+@given(data=st.data(), mode=st.sampled_from(["reach", "count", "walk"]), sort=st.booleans())
+def test_a_mask_leaves_what_it_stores(heterographs, paths, data, mode, sort):
+    hg = data.draw(heterographs())
+    path = data.draw(paths(hg))
+    n = hg.n_nodes[path.source]
+    rows = data.draw(st.none() | st.lists(st.integers(0, n - 1), max_size=6)) if n else None
+    whole = metapath_product(hg, path, mode, rows=rows).toarray()
+    n_rows, n_cols = whole.shape
+    place = st.tuples(st.integers(0, max(n_rows - 1, 0)), st.integers(0, max(n_cols - 1, 0)))
+    places = data.draw(st.lists(place, max_size=12)) if whole.size else []
+    src, dst = np.array(places, np.int64).reshape(-1, 2).T
+    wanted = np.zeros(whole.shape, bool)
+    wanted[src, dst] = True
+    adjacency = Adjacency.from_coo(src, dst, whole.shape)
+    for mask in (adjacency, coo_array((np.zeros(len(src)), (src, dst)), shape=whole.shape)):
+        product = metapath_product(hg, path, mode, rows=rows, mask=mask, sort=sort)
+        assert product.dtype == whole.dtype
+        np.testing.assert_allclose(product.toarray(), whole * wanted, rtol=0, atol=1e-12)
+        assert product.nnz == np.count_nonzero(whole * wanted)
+        assert product.has_sorted_indices
+
+
+def test_a_masked_product_takes_little_memory(bipartite):
+    hg = bipartite(2000, 1000, 40_000)
+    mask = Adjacency.from_coo([3, 5], [4, 6], (2000, 2000))
+    metapath_product(hg, "user-item-user", "count", mask=mask)
+    tracemalloc.start()
+    metapath_product(hg, "user-item-user", "count", mask=mask, budget_bytes=1 << 20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_mask_of_another_shape_or_kind_is_refused(bipartite):
+    hg = bipartite(6, 5, 10)
+    mask = Adjacency.from_coo([0], [0], (6, 5))
+    with pytest.raises(DataError, match=r"mask of shape \(6, 6\), got \(6, 5\)"):
+        metapath_product(hg, "user-item-user", mask=mask)
+    with pytest.raises(DataError, match="got ndarray"):
+        metapath_product(hg, "user-item-user", mask=np.ones((6, 6)))
+
+
+def test_true_of_large_products_can_be_written(bipartite):
+    hg = bipartite(3000, 100, 60_000)
+    product = metapath_product(hg, "user-item-user")
+    assert product.nnz > MAPPED_FROM
+    again = metapath_product(hg, "user-item-user")
+    assert product.data.all()
+    product.data[::2] = False
+    product.eliminate_zeros()
+    assert product.nnz == again.nnz // 2
+    again.sort_indices()
+    again.setdiag(False)
+    assert again.count_nonzero() == again.nnz - 3000
 
 
 def test_counts_beyond_int64_are_refused():
