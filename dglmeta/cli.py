@@ -7,17 +7,17 @@ A command is a function of the parsed arguments; it imports what it needs, so th
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import dglmeta
 from dglmeta.errors import ConfigError, DglmetaError
+from dglmeta.flags import Parser, settings_parser, size, whole_number
 
 __all__ = ["main"]
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments, rest = _parser().parse_known_args(argv)
         arguments.settings = rest
         if rest and not arguments.takes_settings:
-            _Parser(prog=f"dglmeta {arguments.command}").error(f"unknown {' '.join(rest)}")
+            Parser(prog=f"dglmeta {arguments.command}").error(f"unknown {' '.join(rest)}")
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads us, such as `head`, has read enough
@@ -63,15 +63,8 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. Type: {self.prog} --help")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="dglmeta",
         description="Auxiliary and meta learning on large heterogeneous graphs.",
         allow_abbrev=False,
@@ -81,15 +74,15 @@ def _parser() -> _Parser:
 
     def command(
         name: str, run: Callable[[argparse.Namespace], int], text: str, **options: Any
-    ) -> _Parser:
+    ) -> Parser:
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **options)
         sub.set_defaults(run=run, takes_settings=False)
         return sub
 
-    def reads_data(sub: _Parser) -> None:
+    def reads_data(sub: Parser) -> None:
         sub.add_argument("--data-dir", type=Path, help="folder of the data sets")
 
-    def computes(sub: _Parser) -> None:
+    def computes(sub: Parser) -> None:
         reads_data(sub)
         sub.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
@@ -101,13 +94,33 @@ def _parser() -> _Parser:
     reads_data(sub)
     sub.add_argument("--json", action="store_true")
 
+    sub = command("labels", _labels, "pairs that meta-paths join, and others, to a folder")
+    sub.add_argument("data", metavar="DATA", help="a registered name or a folder of tables")
+    sub.add_argument("--metapath", metavar="P", action="append", required=True, dest="metapaths",
+                     help="such as user-item-user; give the flag once for each")  # fmt: skip
+    sub.add_argument("--out", metavar="DIR", type=Path, required=True, help="the label store")
+    sub.add_argument("--positives", metavar="N", type=whole_number(1),
+                     help="so many drawn for each meta-path; all pairs when absent")  # fmt: skip
+    sub.add_argument("--negative-ratio", metavar="R", type=float, default=1.0,
+                     help="negatives for each positive (default: 1)")  # fmt: skip
+    sub.add_argument("--memory-budget", metavar="SIZE", type=size,
+                     help="refuse what needs more beside the graph, such as 1GiB")  # fmt: skip
+    who = sub.add_mutually_exclusive_group()
+    who.add_argument("--workers", metavar="N", type=whole_number(1), help="processes")
+    who.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
+    sub.add_argument("--seed", metavar="S", type=whole_number(0), default=0)
+    sub.add_argument("--dry-run", action="store_true", help="only say what is to be expected")
+    sub.add_argument("--resume", action="store_true", help="keep what is whole in --out")
+    reads_data(sub)
+    sub.add_argument("--device", default="cpu", choices=("cpu",), help="labels need no other")
+
     sub = command("train", _train, "train a system; its settings are flags too", add_help=False)
     sub.set_defaults(takes_settings=True)
     sub.add_argument("system", choices=sorted(SYSTEMS))
     sub.add_argument("--data", required=True, help="a registered name or a folder of tables")
     sub.add_argument("--config", type=Path, help="settings as TOML; flags override it")
     sub.add_argument("--out", type=Path, help="run folder; a run that is in it is replaced")
-    seed = _whole_number(0)
+    seed = whole_number(0)
     sub.add_argument("--seed", type=seed, default=0, help="initialisation and draws")
     sub.add_argument("--split-seed", type=seed, default=0, help="the split")
     sub.add_argument("--resume", action="store_true", help="continue the run in --out")
@@ -125,22 +138,13 @@ def _parser() -> _Parser:
     sub.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.parquet")
     computes(sub)
 
+    sub = command("bench", _bench, "kernels against the rivals that are installed")
+    sub.add_argument("group", nargs="?", default="", help="part of a benchmark's name")
+    sub.add_argument("--json", type=Path, metavar="FILE", help="raw measurements")
+
     sub = command("demo", _demo, "auxiliary learning on a planted graph, with its control")
-    sub.add_argument("--seeds", type=_whole_number(1), default=3, help="runs of each kind")
+    sub.add_argument("--seeds", type=whole_number(1), default=3, help="runs of each kind")
     return parser
-
-
-def _whole_number(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers that every random generator takes."""
-
-    def read(text: str) -> int:
-        if not (text.isdecimal() and least <= int(text) < 2**63):
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number from {least} to 2**63 - 1, got {text!r}"
-            )
-        return int(text)
-
-    return read
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -156,6 +160,47 @@ def _info(arguments: argparse.Namespace) -> int:
 
     report = describe(dglmeta.load_dataset(arguments.data, root=arguments.data_dir))
     print(json.dumps(report.facts, indent=2) if arguments.json else report)
+    return 0
+
+
+def _labels(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from dglmeta.labels.cluster import connect
+
+    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    budget = arguments.memory_budget
+    if budget is not None and arguments.workers is not None:
+        budget //= arguments.workers
+    cluster = connect(arguments.scheduler) if arguments.scheduler else nullcontext()
+    with cluster as executor, tqdm(unit="part", disable=arguments.dry_run or None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        made = dglmeta.labels.generate(
+            ds.csr,
+            arguments.metapaths,
+            arguments.out,
+            positives=arguments.positives,
+            negative_ratio=arguments.negative_ratio,
+            seed=arguments.seed,
+            budget_bytes=budget,
+            executor=executor,
+            workers=arguments.workers,
+            resume=arguments.resume,
+            progress=show,
+            dry_run=arguments.dry_run,
+        )
+    if arguments.dry_run:
+        print(made)
+        return 0
+    for path, n_rows, n_positives in zip(
+        made.metapaths, made.n_rows, made.n_positives, strict=True
+    ):
+        print(f"{path}: {n_positives:,} positives, {n_rows - n_positives:,} negatives")
+    print(f"wrote {arguments.out}")
     return 0
 
 
@@ -221,6 +266,12 @@ def _embed(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from dglmeta.bench.__main__ import run
+
+    return run(arguments.group, arguments.json)
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     from dglmeta.reproduce.demo import run_demo
 
@@ -252,45 +303,13 @@ def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
     """Settings from, in rising order: defaults, the packaged file or --config, flags."""
     from dglmeta.train import config_from_dict, packaged_config, read_config_file
 
-    flags = vars(_settings_parser(arguments.system, kind).parse_args(arguments.settings))
+    flags = vars(settings_parser(arguments.system, kind).parse_args(arguments.settings))
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
         strategy = flags.get("strategy", getattr(kind, "strategy", ""))
         values = packaged_config(arguments.system, arguments.data, strategy)
     return config_from_dict(kind, {**values, **flags})
-
-
-def _settings_parser(system: str, kind: type[Any]) -> _Parser:
-    """A flag for each field of a config dataclass; those not given stay away from the result."""
-    prog = f"dglmeta train {system}"
-    parser = _Parser(prog=prog, usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
-    group = parser.add_argument_group(f"settings of {system}")
-    told = _told_of_fields(kind)
-    for field in dataclasses.fields(kind):
-        form: dict[str, Any] = {"type": type(field.default)}
-        if isinstance(field.default, bool):
-            form = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(field.default, tuple):
-            form = {"nargs": "*"}
-        text = f"{told.get(field.name, '')} (default: {field.default})".replace("%", "%%")
-        flag = "--" + field.name.replace("_", "-")
-        group.add_argument(flag, default=argparse.SUPPRESS, help=text, **form)
-    return parser
-
-
-def _told_of_fields(kind: type[Any]) -> dict[str, str]:
-    """What a config's docstring says of each field: its choices and its meaning."""
-    told: dict[str, str] = {}
-    names: list[str] = []
-    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
-        if line.startswith("    "):
-            told |= {name: f"{told[name]} {line.strip()}".strip() for name in names}
-        elif " : " in line:
-            together, _, form = line.partition(" : ")
-            names = together.split(", ")
-            told |= dict.fromkeys(names, form if form.startswith("{") else "")
-    return told
 
 
 class _TrainHelp(argparse.Action):
@@ -312,6 +331,6 @@ class _TrainHelp(argparse.Action):
         if namespace.system is None:
             print("\nA system's own settings: dglmeta train SYSTEM --help")
         else:
-            settings = _settings_parser(namespace.system, _system(namespace.system).Config)
+            settings = settings_parser(namespace.system, _system(namespace.system).Config)
             print("\n" + settings.format_help().strip())
         parser.exit()

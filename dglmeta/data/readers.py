@@ -1,6 +1,6 @@
 """Readers of the public formats: ratings of items that are entities of a knowledge graph.
 
-Both formats become one schema: node types ``user``, ``item`` and ``entity`` (what is no item), the
+All formats become one schema: node types ``user``, ``item`` and ``entity`` (what is no item), the
 edge type ``("user", "rated", "item")``, and one edge type for each relation of the knowledge graph
 and the node types of its ends.
 """
@@ -17,19 +17,30 @@ import pyarrow.compute as pc
 
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.pairs import draw_negatives
-from dglmeta.data.tables import TextTable, as_text, number_by_first_seen
+from dglmeta.data.tables import (
+    TextTable,
+    as_text,
+    find_file,
+    number_by_first_seen,
+    parse_csv,
+    read_bytes,
+)
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 
-__all__ = ["RATED", "read_lastfm", "read_ripple"]
+__all__ = ["RATED", "read_kgat", "read_lastfm", "read_ripple"]
 
 Ids = npt.NDArray[np.int64]
 Edges = dict[EdgeType, tuple[Ids, Ids]]
 
 RATED = ("user", "rated", "item")
-"""The edge type both formats are about."""
+"""The edge type all formats are about."""
 
 WHOLE, REAL, TEXT = pa.int64(), pa.float64(), pa.string()
+
+MOST_DIGITS = 9
+MOST_IDS = 10**MOST_DIGITS
+"""Node ids of a re-indexed file lie below; a larger one is a damaged line, not a larger graph."""
 
 
 def read_lastfm(folder: str | Path, *, seed: int = 555) -> Dataset:
@@ -151,6 +162,79 @@ def read_ripple(folder: str | Path) -> Dataset:
     hg = _graph(edges, n_nodes, {"item": as_text(items.columns["id"])})
     negatives = np.stack([user[label == 0], item[label == 0]], axis=1)
     return Dataset(folder.name, hg, RATED, candidates=negatives if len(negatives) else None)
+
+
+def read_kgat(folder: str | Path) -> Dataset:
+    """Interactions and knowledge graph in the re-indexed format of KGAT and KGIN.
+
+    Reads those of ``train.txt`` and ``test.txt`` (a line a user: its id, then its items' ids) and
+    ``kg_final.txt`` (head, relation, tail) that are there, each plain or gzipped, words separated
+    by spaces. Users, items and relations are numbered from 0; the first entities are the items,
+    as many as the interactions name. A pair given twice is one interaction. The format drops the
+    relations' names: they are called ``relation-0``, ``relation-1``, ....
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    ds : Dataset
+        Without node type ``entity`` where there is no ``kg_final.txt``.
+
+    Raises
+    ------
+    DataError
+        If there are no interactions, or a file is damaged or a line wrong.
+    """
+    folder = Path(folder)
+    paths = [p for p in (find_file(folder, f"{name}.txt") for name in ("train", "test")) if p]
+    if not paths:
+        raise DataError(
+            f"{folder}: expected train.txt or test.txt, plain or gzipped, got neither. Put them "
+            f"there."
+        )
+    user, item = np.concatenate([_read_lists(path) for path in paths], axis=1)
+    if len(user) == 0:
+        raise DataError(
+            f"{paths[0]}: expected at least one user with an item, got none. Fetch it again."
+        )
+    first = np.sort(np.unique(np.stack([user, item], axis=1), axis=0, return_index=True)[1])
+    n_nodes = {"user": int(user.max()) + 1, "item": int(item.max()) + 1}
+    edges: Edges = {RATED: (user[first], item[first])}
+    path = find_file(folder, "kg_final.txt")
+    if path is not None:
+        columns = {"head": WHOLE, "relation": WHOLE, "tail": WHOLE}
+        data = read_bytes(path).rstrip(b"\r\n")
+        triples = TextTable(path, parse_csv(path, data, columns, header=False, delimiter=" "), 1)
+        n_triples = triples.columns.num_rows
+        for name, limit in (("head", MOST_IDS), ("relation", n_triples), ("tail", MOST_IDS)):
+            ids = triples.ints(name)
+            triples.require((ids >= 0) & (ids < limit), name, f"an id from 0 to {limit - 1}")
+        head, relation, tail = (triples.ints(name) for name in columns)
+        names = [f"relation-{k}" for k in range(int(relation.max()) + 1)]
+        edges |= _knowledge_graph(head, relation, tail, names, n_nodes["item"])
+        n_nodes["entity"] = max(int(max(head.max(), tail.max())) + 1 - n_nodes["item"], 0)
+    return Dataset(folder.name, _graph(edges, n_nodes, {}), RATED)
+
+
+def _read_lists(path: Path) -> Ids:
+    """Users and items of a file of lists, (2, n_interactions)."""
+    lines = [line.split() for line in read_bytes(path).split(b"\n")]
+    lengths = np.array([len(words) for words in lines])
+    for number, words in enumerate(lines, 1):
+        for word in words:
+            if not word.isdigit() or len(word) > MOST_DIGITS:
+                raise DataError(
+                    f"{path}, line {number}: expected ids from 0 to {MOST_IDS - 1}, got "
+                    f"{word.decode('utf-8', 'replace')[:40]!r}. Correct the line, or fetch the "
+                    f"file again."
+                )
+    ids = np.array([word for words in lines for word in words], dtype=np.int64)
+    heads = np.zeros(len(ids), bool)
+    heads[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
+    user = np.repeat(ids[heads], lengths[lengths > 0] - 1)
+    return np.stack([user, ids[~heads]])
 
 
 def _positives(plays: TextTable, items: TextTable) -> tuple[Ids, Ids, Ids]:

@@ -14,7 +14,7 @@ from dglmeta.data.files import DataFile, locate
 from dglmeta.data.files import verify as verify_files
 from dglmeta.data.folder import read_folder
 from dglmeta.data.folder_schema import SCHEMA_FILE
-from dglmeta.data.readers import read_lastfm, read_ripple
+from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.synthetic import planted, toy
 from dglmeta.errors import ConfigError, DataError
 
@@ -122,6 +122,61 @@ DATASETS: dict[str, Entry] = {
         (
             "user-[rated]-item-[relation-5]-entity-[~relation-5]-item-[~rated]-user",
             "item-[relation-3]-entity-[~relation-3]-item",
+            "user-[rated]-item-[~rated]-user-[rated]-item",
+            "user-[rated]-item-[~rated]-user",
+            "item-[~rated]-user-[rated]-item",
+        ),
+    ),
+    "alibaba-ifashion": Entry(
+        read_kgat,
+        "alibaba-ifashion-partial",
+        _github(
+            "huangtinglin/Knowledge_Graph_based_Intent_Network",
+            "0e4351716d4999b3f00715f764f0afe18048cf62",
+            "data/alibaba-fashion",
+            {
+                "kg_final.txt": "8a44700fd76efe438ac3d8f6ae9a3ee1e117c70d82c1d8a2d20766fa6686489e",
+                "test.txt": "2517d969a1e2f812e12b04093252e12ae3d308df77e898f2b17deefe4c0ee15f",
+            },
+        ),
+        Card(
+            title="Alibaba-iFashion: clicks on outfits with a knowledge graph",
+            source="github.com/huangtinglin/Knowledge_Graph_based_Intent_Network, "
+            "data/alibaba-fashion",
+            licence="none stated",
+            citation="Huang et al., KGIN, WWW 2021 (arXiv 2102.07057)",
+            note="The test part of the published interactions, for scale: no benchmark split. Put "
+            "train.txt beside it for all of them. Relations have numbers only.",
+        ),
+        (
+            "user-[rated]-item-[~rated]-user-[rated]-item",
+            "item-[~rated]-user-[rated]-item",
+            "user-[rated]-item-[~rated]-user",
+            _user_item("relation-0"),
+            "item-[relation-0]-entity-[~relation-0]-item",
+        ),
+    ),
+    "amazon-book": Entry(
+        read_kgat,
+        "amazon-book-kgat",
+        _github(
+            "xiangwang1223/knowledge_graph_attention_network",
+            "c03737be46ac26a0b5431efe149828e982ffbbfb",
+            "Data/amazon-book",
+            {
+                "train.txt": "4d10106bb06a77e11df660429903c0067aeb85b86431807836b0d8b7edc30c38",
+                "test.txt": "f47eff9d35fb95c07d74251a991478a84095ce6c5969b0dafcb4afe99fc716ec",
+            },
+        ),
+        Card(
+            title="Amazon-book purchases, without the knowledge graph",
+            source="github.com/xiangwang1223/knowledge_graph_attention_network, Data/amazon-book",
+            licence="repository: MIT; the ratings' terms are not stated there",
+            citation="Wang et al., KGAT, KDD 2019 (arXiv 1905.07854)",
+            note="Published train and test interactions together; put kg_final.txt beside them "
+            "for the knowledge graph.",
+        ),
+        (
             "user-[rated]-item-[~rated]-user-[rated]-item",
             "user-[rated]-item-[~rated]-user",
             "item-[~rated]-user-[rated]-item",

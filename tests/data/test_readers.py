@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from dglmeta.data import load_dataset, read_lastfm, read_ripple
+from dglmeta.data import load_dataset, read_kgat, read_lastfm, read_ripple
 from dglmeta.errors import DataError
 from dglmeta.graph import MetaPath
 
@@ -26,6 +26,12 @@ BOOK = {
     "item_index2entity_id.txt": "0001X\t0\n0002\t1\n0003\t2\n",
     "ratings_final.txt": "0\t0\t1\n0\t1\t0\n1\t2\t1\n1\t0\t0\n",
     "kg_final.txt": "0\t0\t3\n1\t0\t3\n4\t1\t2\n",
+}
+# User 2 has no items; pair (0, 1) is in both files; items are 0 to 3, so entity 4 is the first.
+KGAT = {
+    "train.txt": "0 1 3\n1 0\n2\n",
+    "test.txt": "1 2\n0 1\n",
+    "kg_final.txt": "0 0 4\n1 0 4\n5 2 4\n",
 }
 
 
@@ -152,6 +158,49 @@ def test_a_damaged_ripple_file_is_refused_by_file_and_line(write, name, content,
     assert str(folder / name) in str(caught.value)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
+def test_kgat_reads_lists_of_items_and_the_knowledge_graph(write, packed):
+    ds = read_kgat(write(KGAT, packed=packed))
+    assert ds.csr.n_nodes == {"user": 2, "item": 4, "entity": 2}
+    edges = {t: tuple(ends.tolist() for ends in adj.coo()) for t, adj in ds.csr.adjacencies.items()}
+    assert edges == {
+        RATED: ([0, 0, 1, 1], [1, 3, 0, 2]),
+        ("item", "relation-0", "entity"): ([0, 1], [0, 0]),
+        ("entity", "relation-2", "entity"): ([1], [0]),
+    }
+    assert ds.target == RATED
+
+
+def test_kgat_takes_the_files_there_are(write):
+    hg = read_kgat(write({"test.txt": "0 2 1\r\n1 0\r\n"})).csr
+    assert hg.n_nodes == {"user": 2, "item": 3}
+    assert hg.n_edges == {RATED: 3}
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"train.txt": None, "test.txt": None}, "expected train.txt or test.txt"),
+        ({"train.txt": "", "test.txt": ""}, "expected at least one user with an item, got none"),
+        ({"train.txt": "0\n1\n", "test.txt": None}, "expected at least one user with an item"),
+        ({"train.txt": "0 1\n1 -2\n"}, "train.txt, line 2: expected ids from 0 to 999999999"),
+        ({"test.txt": "0 1\n\n1 2.5\n"}, "test.txt, line 3: expected ids from 0 to 999999999"),
+        ({"test.txt": "0 12345678901\n"}, "test.txt, line 1: expected ids from 0 to 999999999"),
+        ({"kg_final.txt": "0 0 4\n1 0\n"}, "kg_final.txt, line 2: expected 3 columns"),
+        ({"kg_final.txt": "0 0 4\n1 0 x\n"}, "line 2: expected a whole number as tail, got 'x'"),
+        ({"kg_final.txt": "0 7 4\n"}, "line 1: expected an id from 0 to 0 as relation, got 7"),
+        ({"kg_final.txt": "-1 0 4\n"}, "line 1: expected an id from 0 to 999999999 as head"),
+        ({"kg_final.txt": ""}, "kg_final.txt: expected at least one row, got none"),
+    ],
+)
+def test_a_damaged_kgat_file_is_refused_by_file_and_line(write, files, says):
+    folder = write(KGAT | files)
+    with pytest.raises(DataError, match=re.escape(says)) as caught:
+        read_kgat(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -229,6 +278,21 @@ def test_book_crossing_has_the_published_counts(data_dir):
     assert ds.csr.node_data["item"]["id"][favourite] == "0971880107"
     for text in ds.metapaths:
         MetaPath.parse(text, ds.csr.schema)
+
+
+def test_alibaba_ifashion_has_the_counts_of_its_files(data_dir):
+    ds = load_dataset("alibaba-ifashion", root=data_dir, verify=True)
+    assert ds.csr.n_nodes == {"user": 114_737, "item": 30_040, "entity": 59_156}
+    assert len({relation for _, relation, _ in ds.csr.schema.edge_types} - {"rated"}) == 51
+    assert sum(ds.csr.n_edges.values()) == 279_155 + 400_583
+    assert ds.csr.n_edges[RATED] == 400_583
+    assert np.count_nonzero(ds.csr.adjacency(RATED).in_degrees) == 28_101
+
+
+def test_amazon_book_has_the_counts_of_its_files(data_dir):
+    ds = load_dataset("amazon-book", root=data_dir, verify=True)
+    assert ds.csr.n_nodes == {"user": 70_679, "item": 24_915}
+    assert ds.csr.n_edges == {RATED: 652_514 + 193_920}
 
 
 def test_a_truncated_copy_of_lastfm_is_refused(data_dir, tmp_path):

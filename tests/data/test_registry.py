@@ -117,6 +117,13 @@ def test_what_cannot_be_fetched_is_refused_with_where_to_put_it(cache, tmp_path)
     assert "\n" not in message
 
 
+def test_a_folder_that_lacks_one_file_is_told_which(cache, tmp_path):
+    folder = fill(tmp_path / "root" / "set", ("a.txt",))
+    with pytest.raises(DataError, match=r"expected b\.txt or") as caught:
+        locate("set", data_files(NOWHERE), tmp_path / "root")
+    assert f"put it in {folder}" in str(caught.value)
+
+
 def test_a_root_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(
         DataError, match="--data-dir: expected a folder of data sets, got .*nowhere"
@@ -139,7 +146,7 @@ def test_verify_names_the_file_that_differs_or_is_missing(tmp_path):
     [
         ("lastfn", "Did you mean 'lastfm'"),
         ("book_crossing", "Did you mean 'book-crossing'"),
-        ("zzz", "one of toy, planted, lastfm, book-crossing, got 'zzz'. Give one"),
+        ("zzz", "one of toy, planted, lastfm, .*, amazon-book, got 'zzz'. Give one"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_names_there_are(name, says):

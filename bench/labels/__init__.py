@@ -1,0 +1,1 @@
+"""Label stores, timed."""
