@@ -8,12 +8,14 @@ Batch with :func:`torch.func.vmap` or :func:`torch.func.jacrev`; the older ``is_
 :func:`torch.autograd.grad` cannot see into ops that are not torch's own.
 """
 
+from dglmeta.ops.attention import attention
 from dglmeta.ops.sddmm import sddmm
 from dglmeta.ops.segment import gather_dst, gather_src, segment_max, segment_mean, segment_sum
 from dglmeta.ops.softmax import edge_softmax
 from dglmeta.ops.spmm import spmm
 
 __all__ = [
+    "attention",
     "edge_softmax",
     "gather_dst",
     "gather_src",

@@ -31,7 +31,10 @@ class Kernels(NamedTuple):
     segment_sum: Callable[..., Array]
     segment_max: Callable[..., tuple[Array, Array]]
     edge_softmax: Callable[..., Array]
+    edge_softmax_gradient: Callable[..., Array]
     expand: Callable[..., Array]
+    attention: Callable[..., Any]
+    attention_gradient: Callable[..., tuple[Array, Array, Array]]
 
 
 _overriding: Kernels | None = None
@@ -40,15 +43,18 @@ _overriding: Kernels | None = None
 @cache
 def _cpu() -> Kernels:
     # Imported on the first call: Numba takes a tenth of a second.
-    from dglmeta.kernels.cpu import sddmm, segment, spmm
+    from dglmeta.kernels.cpu import attention, sddmm, segment, softmax, spmm
 
     return Kernels(
         spmm.spmm,
         sddmm.sddmm,
         segment.segment_sum,
         segment.segment_max,
-        segment.edge_softmax,
+        softmax.edge_softmax,
+        softmax.edge_softmax_gradient,
         segment.expand,
+        attention.attention,
+        attention.attention_gradient,
     )
 
 
@@ -84,13 +90,15 @@ def override(kernels: Kernels) -> Iterator[None]:
         _overriding = before
 
 
-def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor) -> Tensor:
+def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor, *scales: Tensor | None) -> Tensor:
     """``y[i] = sum of weight[e] * x[j]`` over the edges e: i -> j.
 
     Parameters
     ----------
     weight : (n_edges, *heads) or None
     x : (n_dst, *heads, ...)
+    scales : (n_src,) or None, and (n_dst,) or None, optional
+        Factors of the rows of y and of x.
 
     Returns
     -------
@@ -105,6 +113,7 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor) -> Tensor:
         adj.edge_ids,
         None if w is None else w.reshape(len(w), n_heads),
         a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
+        *([None if scale is None else _array(scale) for scale in scales] if scales else ()),
     )
     return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
 
@@ -154,11 +163,43 @@ def edge_softmax(adj: Adjacency, scores: Tensor) -> Tensor:
     return torch.from_numpy(y.reshape(s.shape))
 
 
+def edge_softmax_gradient(adj: Adjacency, alpha: Tensor, t: Tensor) -> Tensor:
+    """``alpha * (t - sum of alpha * t over the row)``, all (n_edges, ...)."""
+    a, b = _array(alpha), _array(t)
+    y = kernels_for(alpha).edge_softmax_gradient(adj.indptr, adj.edge_ids, _table(a), _table(b))
+    return torch.from_numpy(y.reshape(a.shape))
+
+
 def expand(adj: Adjacency, x: Tensor) -> Tensor:
     """``x[i]`` for every edge e: i -> j: from (n_src, ...) to (n_edges, ...)."""
     a = _array(x)
     y = kernels_for(x).expand(adj.indptr, adj.edge_ids, _table(a))
     return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
+
+
+def attention(adj: Adjacency, score_src: Tensor, score_dst: Tensor, x: Tensor, slope: float) -> Any:
+    """What the kernel gives: arrays, the result first, for heads (n, H) and x (n_dst, H, d)."""
+    arrays = (_array(t) for t in (score_src, score_dst, x))
+    return kernels_for(x).attention(adj.indptr, adj.indices, *arrays, slope)
+
+
+def attention_gradient(
+    adj: Adjacency,
+    score_src: Tensor,
+    score_dst: Tensor,
+    x: Tensor,
+    slope: float,
+    attended: Any,
+    grad: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients in the scores and in x, of ``attended``, which :func:`attention` gave."""
+    arrays = (_array(t) for t in (score_src, score_dst, x))
+    by_column = (adj.T.indptr, adj.T.indices)
+    gradients = kernels_for(x).attention_gradient(
+        *by_column, *arrays, slope, attended, _array(grad)
+    )
+    d_src, d_dst, d_x = (torch.from_numpy(g) for g in gradients)
+    return d_src, d_dst, d_x
 
 
 def _array(x: Tensor) -> Array:

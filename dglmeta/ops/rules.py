@@ -19,20 +19,42 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled as _forward_mode
 
 from dglmeta.graph.adjacency import Adjacency
 from dglmeta.ops import backend
 
-__all__ = ["EdgeSoftmax", "Expand", "SDDMM", "SegmentArgmax", "SegmentSum", "SpMM"]
+__all__ = [
+    "EdgeSoftmax",
+    "Expand",
+    "SDDMM",
+    "SegmentArgmax",
+    "SegmentSum",
+    "SpMM",
+    "transforming",
+]
 
 try:
     from torch._C import _are_functorch_transforms_active as _transforming
-    from torch._functorch.utils import unwrap_dead_wrappers as _unwrap
+    from torch._C._functorch import unwrap_if_dead as _unwrap
 except ImportError:  # a torch that moved them: the official, slower way is always right
 
     def _transforming() -> bool:
         return True
+
+
+def transforming() -> bool:
+    """Whether tensors may carry more than values and reverse-mode graphs: tangents, batches.
+
+    True inside a :mod:`torch.func` transform and at a level of forward mode.
+    """
+    return _transforming() or getattr(forward_ad, "_current_level", 0) >= 0
+
+
+def _only_values() -> bool:
+    """Whether nothing is recorded and nothing carried along: true in most backward passes."""
+    return not torch.is_grad_enabled() and not transforming()
 
 
 class Rule(torch.autograd.Function):
@@ -40,10 +62,16 @@ class Rule(torch.autograd.Function):
 
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
-        """Run the rule; torch's own ``apply`` inspects the signature of ``forward`` each time."""
+        """Run the rule; torch's own ``apply`` inspects the signature of ``forward`` each time.
+
+        Where nothing is recorded, as in most backward passes, it is the bare computation.
+        """
         if _transforming():
             return super().apply(*args)
-        return super(torch.autograd.Function, cls).apply(*_unwrap(args))
+        args = tuple(a if a is None or type(a) is Adjacency else _unwrap(a) for a in args)
+        if _only_values():
+            return cls.forward(*args)
+        return super(torch.autograd.Function, cls).apply(*args)
 
 
 class SpMM(Rule):
@@ -284,8 +312,9 @@ class SegmentArgmax(Rule):
 
 def _softmax_jacobian(adj: Adjacency, y: Tensor, t: Tensor) -> Tensor:
     """``y * (t - sum of y * t over the row)``, for every row."""
-    yt = y * t
-    return yt - y * Expand.apply(adj, SegmentSum.apply(adj, yt))
+    if _only_values():
+        return backend.edge_softmax_gradient(adj, y, t)
+    return y * (t - Expand.apply(adj, SegmentSum.apply(adj, y * t)))
 
 
 def _sum_of_present(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -9,6 +9,7 @@ computed in one fixed order, so results are the same bits for any number of thre
 
 from __future__ import annotations
 
+import logging
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy.typing as npt
+from numba.core import event
 
 __all__ = ["balanced_blocks", "get_num_threads", "row_blocks", "run_blocks", "set_num_threads"]
 
@@ -24,6 +26,28 @@ SERIAL_BELOW_NS = 150_000
 
 BLOCKS_PER_THREAD = 4
 """Enough that a thread that falls behind leaves its later blocks to the others."""
+
+
+class _Compiling(event.Listener):
+    """Says, when the first kernel is compiled, why that call takes longer than all later ones."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: event.Event) -> None:
+        """Numba begins to compile a function, not having found it in its cache."""
+        function = event.data["dispatcher"].py_func
+        if not self.said and function.__module__.startswith("dglmeta.kernels"):
+            self.said = True
+            logging.getLogger("dglmeta").info(
+                "compiling kernels, once: about half a second each; later runs find them cached"
+            )
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing more to say."""
+
+
+event.register("numba:compile", _Compiling())
 
 
 class _Threads:

@@ -9,7 +9,7 @@ from numba import njit
 from dglmeta.kernels.cpu.edges import edge_at
 from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
 
-__all__ = ["edge_softmax", "expand", "segment_max", "segment_sum"]
+__all__ = ["expand", "segment_max", "segment_sum"]
 
 
 def segment_sum(
@@ -84,40 +84,6 @@ def segment_max(
     return largest, arg
 
 
-def edge_softmax(
-    indptr: npt.NDArray, edge_ids: npt.NDArray | None, scores: npt.NDArray
-) -> npt.NDArray:
-    """Softmax over each row's edges: ``exp(s[e] - m) / sum_f exp(s[f] - m)``, m the row's largest.
-
-    Parameters
-    ----------
-    indptr : (n_rows + 1,) int64
-    edge_ids : (n_edges,) int64 or None
-        Id of the edge at each position; None for the positions themselves.
-    scores : (n_edges, k) float32 or float64
-        By edge id. -inf gives 0, unless the whole row is -inf, which gives NaN as in torch.
-
-    Returns
-    -------
-    alpha : (n_edges, k), dtype of scores
-        By edge id; every row that has edges sums to 1.
-
-    Notes
-    -----
-    Cost O(n_edges k); bytes: the result, and k numbers a block. Parallel over rows, the same bits
-    for any number of threads.
-
-    Examples
-    --------
-    >>> edge_softmax(np.array([0, 2, 3]), None, np.array([[1000.0], [1000.0], [7.0]]))[:, 0]
-    array([0.5, 0.5, 1. ])
-    """
-    alpha = np.empty(scores.shape, scores.dtype)
-    blocks = row_blocks(indptr, 8 * scores.size)
-    run_blocks(_softmax_rows, blocks, indptr, edge_ids, scores, alpha)
-    return alpha
-
-
 def expand(indptr: npt.NDArray, edge_ids: npt.NDArray | None, x: npt.NDArray) -> npt.NDArray:
     """Each edge's copy of its row's values: ``y[e,:] = x[i(e),:]``, the adjoint of ``segment_sum``.
 
@@ -170,28 +136,6 @@ def _max_rows(begin, end, indptr, edge_ids, values, largest, arg):
                 first_nan = value != value and best[k] == best[k]
                 if where[k] < 0 or value > best[k] or first_nan:
                     best[k], where[k] = value, e
-
-
-@njit(cache=True, nogil=True)
-def _softmax_rows(begin, end, indptr, edge_ids, scores, alpha):
-    n = scores.shape[1]
-    shift, total = np.empty(n, scores.dtype), np.empty(n, scores.dtype)
-    for i in range(begin, end):
-        first, last = np.uint64(indptr[i]), np.uint64(indptr[i + 1])
-        shift[:], total[:] = -np.inf, 0
-        for p in range(first, last):
-            e = edge_at(edge_ids, p)
-            for k in range(n):
-                shift[k] = max(shift[k], scores[e, k])
-        for p in range(first, last):
-            e = edge_at(edge_ids, p)
-            for k in range(n):
-                alpha[e, k] = np.exp(scores[e, k] - shift[k])
-                total[k] += alpha[e, k]
-        for p in range(first, last):
-            e = edge_at(edge_ids, p)
-            for k in range(n):
-                alpha[e, k] /= total[k]
 
 
 @njit(cache=True, nogil=True)

@@ -1,23 +1,31 @@
 """Products of sparse matrices: which pairs are joined by two steps, and by how many paths.
 
-Gustavson's algorithm (ACM TOMS 4(3), 1978) in two passes, count and fill, over row blocks of equal
-work. A dense stamp tells whether a column was met in this row: written and compared, never cleared
-and never branched on.
+Gustavson's algorithm (ACM TOMS 4(3), 1978) in one pass over blocks of rows (``inorder``); how a row
+is computed is in ``spgemm_rows``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from dglmeta.kernels.cpu import spgemm_rows as rows
+from dglmeta.kernels.cpu.bitmap import find_hubs, hub_degree, words_for
+from dglmeta.kernels.cpu.inorder import Stamps, blocks_of, write_in_order
 from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
 from dglmeta.kernels.cpu.spmm import spmm
 
-__all__ = ["count_flops", "multiply_reach", "multiply_values", "sort_rows"]
-
-SCAN_FROM = 1 / 32
-"""A row fuller than this is put in order by scanning the stamp, an emptier one by sorting."""
+__all__ = [
+    "check_range",
+    "count_flops",
+    "index_dtype",
+    "multiply_reach",
+    "multiply_values",
+    "sort_rows",
+]
 
 
 def multiply_reach(
@@ -38,10 +46,10 @@ def multiply_reach(
         Rows of B. Parallel edges are welcome.
     b_indptr : (n_inner + 1,) int64
     b_indices : (b_edges,) int32 or int64
-        Columns, in [0, n_cols).
+        Columns, in [0, n_cols); parallel edges stand side by side.
     n_cols : int
     sort : bool
-        Order the columns within rows. Without, they come in the order they are met, up to 3 times
+        Order the columns within rows. Without, they come in no particular order, up to 3 times
         faster: enough where the product is only a factor of the next.
 
     Returns
@@ -51,8 +59,9 @@ def multiply_reach(
 
     Notes
     -----
-    Cost O(flops), see ``count_flops``, plus sorting; bytes: the result, and 8 n_cols a thread.
-    Parallel over rows, the same result for any number of threads.
+    Cost O(flops), see ``count_flops``, or less where long rows are joined as bitmaps; plus sorting.
+    Bytes: the result, 33 a row, at most 16 an edge of B, and for each thread 4 n_cols and a block
+    of ``inorder.BLOCK_ENTRIES`` columns. Parallel, the same result for any number of threads.
 
     Examples
     --------
@@ -60,11 +69,28 @@ def multiply_reach(
     >>> multiply_reach(*a, *b, n_cols=5)
     (array([0, 2]), array([0, 4], dtype=int32))
     """
-    a, b = (a_indptr, a_indices), (b_indptr, b_indices)
-    indptr, blocks = _count(a, b, n_cols)
-    indices = np.empty(indptr[-1], _index_dtype(n_cols))
-    run_blocks(_reach_rows, blocks, *a, *b, n_cols, sort, indptr, indices)
-    return indptr, indices
+    columns = index_dtype(n_cols)
+    a, b = (a_indptr, a_indices), (b_indptr, b_indices.astype(columns, copy=False))
+    flops = count_flops(*a, b_indptr)
+    most = np.minimum(flops, n_cols)
+    blocks = blocks_of(most, flops)
+    dense, hubs = _dense_rows(a, b, n_cols, flops)
+    copies = not sort and _mostly_alone(a_indptr, flops, b_indices) and not rows.has_repeats(*b)
+    indptr = np.zeros(len(a_indptr), np.int64)
+
+    def scratch() -> tuple[Stamps, npt.NDArray]:
+        return Stamps(n_cols, len(flops)), np.zeros(words_for(n_cols), np.uint64)
+
+    def compute(begin: int, end: int, own: tuple[Stamps, npt.NDArray], found: list) -> int:
+        stamps, bitmap = own
+        working = (stamps.array, stamps.take(end - begin), bitmap, sort, *found, indptr[1:])
+        return rows.reach_rows(begin, end, *a, *b, flops, dense, copies, *hubs, *working)
+
+    def count() -> int:
+        return _count_entries(a, b, n_cols, blocks)
+
+    (indices,) = write_in_order(compute, scratch, blocks, most, [columns], count)
+    return np.cumsum(indptr, out=indptr), indices
 
 
 def multiply_values(
@@ -101,8 +127,9 @@ def multiply_values(
 
     Notes
     -----
-    Cost O(flops), see ``count_flops``, plus sorting; bytes: the result, and 16 n_cols a thread.
-    Parallel over rows, the same bits for any number of threads.
+    Cost O(flops), see ``count_flops``, plus sorting. Bytes: the result, 33 a row, and for each
+    thread 12 n_cols and a block of ``inorder.BLOCK_ENTRIES`` columns and values. Parallel, the same
+    bits for any number of threads.
 
     Examples
     --------
@@ -113,16 +140,35 @@ def multiply_values(
     a, b = (a_indptr, a_indices), (b_indptr, b_indices)
     given = [v.dtype for v in (a_values, b_values) if v is not None]
     dtype = np.result_type(np.int64, *given)
+    flops = count_flops(*a, b_indptr)
     if dtype == np.int64:
-        _check_range(a, a_values, b, b_values, n_cols)
-    indptr, blocks = _count(a, b, n_cols)
-    indices, values = np.empty(indptr[-1], _index_dtype(n_cols)), np.empty(indptr[-1], dtype)
+        check_range(a, a_values, b, b_values, n_cols, flops)
     a_values, b_values = (
         None if v is None else v.astype(dtype, copy=False) for v in (a_values, b_values)
     )
-    factors = (*a, a_values, *b, b_values)
-    run_blocks(_value_rows, blocks, *factors, n_cols, sort, indptr, indices, values)
-    return indptr, indices, values
+    columns = index_dtype(n_cols)
+    factors = (*a, a_values, b_indptr, b_indices.astype(columns, copy=False), b_values)
+    most = np.minimum(flops, n_cols)
+    blocks = blocks_of(most, flops)
+    dense = flops >= (rows.MARKS * n_cols if sort else n_cols)
+    block_entries = np.add.reduceat(most, blocks[:-1]) if len(most) else np.zeros(1, np.int64)
+    indptr = np.zeros(len(a_indptr), np.int64)
+
+    def scratch() -> tuple:
+        slots = Stamps(n_cols, int(block_entries.max()))
+        return slots, np.zeros(n_cols, dtype), np.zeros(words_for(n_cols), np.uint64)
+
+    def compute(begin: int, end: int, own: tuple, buffers: list[npt.NDArray]) -> int:
+        slots, *arrays = own
+        first_slot = slots.take(int(most[begin:end].sum()) + 1)
+        working = (slots.array, first_slot, *arrays, sort, *buffers, indptr[1:])
+        return rows.value_rows(begin, end, *factors, flops, dense, *working)
+
+    def count() -> int:
+        return _count_entries(a, b, n_cols, blocks)
+
+    indices, values = write_in_order(compute, scratch, blocks, most, [columns, dtype], count)
+    return np.cumsum(indptr, out=indptr), indices, values
 
 
 def count_flops(
@@ -151,7 +197,7 @@ def count_flops(
     """
     flops = np.empty(len(a_indptr) - 1, np.int64)
     blocks = row_blocks(a_indptr, 2 * len(a_indices))
-    run_blocks(_flop_rows, blocks, a_indptr, a_indices, b_indptr, flops)
+    run_blocks(rows.flop_rows, blocks, a_indptr, a_indices, b_indptr, flops)
     return flops
 
 
@@ -187,26 +233,54 @@ def sort_rows(
     return columns, moved
 
 
-def _index_dtype(n: int) -> type:
+def index_dtype(n: int) -> type:
+    """The narrowest of int32 and int64 that holds the columns of n."""
     return np.int32 if n <= np.iinfo(np.int32).max else np.int64
 
 
-def _count(a: tuple, b: tuple, n_cols: int) -> tuple[npt.NDArray, list[int]]:
-    """First pass: ``indptr`` of the product, and the row blocks of equal work for both passes."""
-    work = np.zeros(len(a[0]), np.int64)
-    np.cumsum(count_flops(*a, b[0]), out=work[1:])
-    blocks = row_blocks(work, 2 * work[-1])
-    indptr = np.zeros(len(a[0]), np.int64)
-    run_blocks(_count_rows, blocks, *a, *b, n_cols, indptr[1:])
-    return np.cumsum(indptr, out=indptr), blocks
+def _dense_rows(
+    a: tuple, b: tuple, n_cols: int, flops: npt.NDArray
+) -> tuple[npt.NDArray, tuple[npt.NDArray, npt.NDArray]]:
+    """Which rows to mark in a bitmap, and the bitmaps of long rows of B (none if seldom used).
+
+    To read a bitmap takes the time of a flop for every nine columns or so. That pays for rows with
+    more flops than columns, and sooner where long rows of B are joined as bitmaps.
+    """
+    dense = flops >= n_cols
+    none = np.zeros(0, np.int32), np.zeros(0, np.uint64)
+    filled = int(flops[flops >= n_cols // 4].sum())
+    if filled < max(len(b[1]), int(flops.sum()) // 4):
+        return dense, none
+    degrees = np.diff(b[0])
+    of_hubs = np.where(degrees >= hub_degree(n_cols), degrees, 0)
+    if of_hubs.sum() < len(b[1]) / 16:
+        return dense, none
+    joined = count_flops(*a, np.append(0, np.cumsum(of_hubs)))
+    return dense | (joined > n_cols // 9), find_hubs(*b, n_cols)
 
 
-def _check_range(
-    a: tuple, a_values: npt.NDArray | None, b: tuple, b_values: npt.NDArray | None, n_cols: int
+def _mostly_alone(a_indptr: npt.NDArray, flops: npt.NDArray, b_indices: npt.NDArray) -> bool:
+    """Whether rows of A with one entry, mere copies if B has no repeats, are most of the work."""
+    return int(flops[np.diff(a_indptr) == 1].sum()) > max(len(b_indices), int(flops.sum()) // 2)
+
+
+def _count_entries(a: tuple, b: tuple, n_cols: int, blocks: Sequence[int]) -> int:
+    counts = np.zeros(len(a[0]) - 1, np.int64)
+    run_blocks(rows.count_rows, blocks, *a, *b, n_cols, counts)
+    return int(counts.sum())
+
+
+def check_range(
+    a: tuple,
+    a_values: npt.NDArray | None,
+    b: tuple,
+    b_values: npt.NDArray | None,
+    n_cols: int,
+    flops: npt.NDArray,
 ) -> None:
     """Raise unless every row's total, and so every entry and partial sum, is below 2**63."""
     limit = 2.0**63 * (1 - 1e-9)  # leaves room for the rounding of the totals below
-    most = float(count_flops(*a, b[0]).max(initial=0))
+    most = float(flops.max(initial=0))
     for values in (a_values, b_values):
         if values is not None:
             most *= max(float(values.max(initial=0)), -float(values.min(initial=0)))
@@ -222,111 +296,6 @@ def _check_range(
             f"multiply_values: expected row totals below 2**63, got one of {most:.3g}. "
             f"Give float64 values."
         )
-
-
-def _sizes(values: npt.NDArray | None) -> npt.NDArray | None:
-    """Absolute values as the weights ``spmm`` takes."""
-    return None if values is None else np.abs(values.astype(np.float64))[:, None]
-
-
-@njit(cache=True, nogil=True)
-def _flop_rows(begin, end, a_indptr, a_indices, b_indptr, flops):
-    for i in range(begin, end):
-        total = 0
-        for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-            k = np.uint64(a_indices[p])
-            total += b_indptr[k + np.uint64(1)] - b_indptr[k]
-        flops[i] = total
-
-
-@njit(cache=True, nogil=True)
-def _count_rows(begin, end, a_indptr, a_indices, b_indptr, b_indices, n_cols, counts):
-    stamp = np.zeros(n_cols, np.int32)
-    for i in range(begin, end):
-        mark = np.int32(i - begin + 1)
-        n = 0
-        for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-            k = np.uint64(a_indices[p])
-            for q in range(np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])):
-                column = np.uint64(b_indices[q])
-                n += stamp[column] != mark
-                stamp[column] = mark
-        counts[i] = n
-
-
-@njit(cache=True, nogil=True)
-def _reach_rows(
-    begin, end, a_indptr, a_indices, b_indptr, b_indices, n_cols, sort, indptr, indices
-):
-    stamp = np.zeros(n_cols, np.int32)
-    found = np.empty(n_cols + 1, indices.dtype)  # one more: a column seen again is written too
-    for i in range(begin, end):
-        mark = np.int32(i - begin + 1)
-        n = np.uint64(0)
-        for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-            k = np.uint64(a_indices[p])
-            for q in range(np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])):
-                column = np.uint64(b_indices[q])
-                found[n] = column
-                n += np.uint64(stamp[column] != mark)
-                stamp[column] = mark
-        if sort:
-            _sort_found(found, n, stamp, mark)
-        indices[indptr[i] : indptr[i + 1]] = found[:n]
-
-
-@njit(cache=True, nogil=True)
-def _value_rows(
-    begin,
-    end,
-    a_indptr,
-    a_indices,
-    a_values,
-    b_indptr,
-    b_indices,
-    b_values,
-    n_cols,
-    sort,
-    indptr,
-    indices,
-    values,
-):
-    stamp = np.zeros(n_cols, np.int32)
-    found = np.empty(n_cols + 1, indices.dtype)
-    total = np.zeros(n_cols, values.dtype)
-    one, zero = values.dtype.type(1), values.dtype.type(0)
-    for i in range(begin, end):
-        mark = np.int32(i - begin + 1)
-        n = np.uint64(0)
-        for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-            k = np.uint64(a_indices[p])
-            a = one if a_values is None else a_values[p]
-            for q in range(np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])):
-                column = np.uint64(b_indices[q])
-                seen = stamp[column] == mark
-                found[n] = column
-                n += np.uint64(not seen)
-                stamp[column] = mark
-                product = a if b_values is None else a * b_values[q]
-                total[column] = product + (total[column] if seen else zero)
-        if sort:
-            _sort_found(found, n, stamp, mark)
-        first = np.uint64(indptr[i])
-        for t in range(n):
-            indices[first + t] = found[t]
-            values[first + t] = total[np.uint64(found[t])]
-
-
-@njit(cache=True, nogil=True)
-def _sort_found(found, n, stamp, mark):
-    """Put the first n found columns, those that bear the mark, in order."""
-    if n < SCAN_FROM * len(stamp):
-        found[:n].sort()
-        return
-    n = np.uint64(0)
-    for column in range(np.uint64(len(stamp))):
-        found[n] = column
-        n += np.uint64(stamp[column] == mark)
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ ARGUMENTS = {
     ops.spmm: (DESTINATIONS,),
     ops.sddmm: (SOURCES, DESTINATIONS),
     ops.edge_softmax: (EDGES,),
+    ops.attention: (SOURCES, DESTINATIONS, DESTINATIONS[:, :, None]),
     ops.segment_sum: (EDGES,),
     ops.segment_mean: (EDGES,),
     ops.segment_max: (EDGES,),
@@ -108,3 +109,20 @@ def test_ends_of_different_widths_are_refused():
         ops.sddmm(ADJ, SOURCES, torch.randn(2, 3))
     with pytest.raises(DataError, match=r"got \(3,\) and \(2,\)"):
         ops.sddmm(ADJ, torch.randn(3), torch.randn(2))
+
+
+@pytest.mark.parametrize("name", ["scale_src", "scale_dst"])
+def test_scales_that_are_not_one_number_a_node_are_refused(name):
+    with pytest.raises(DataError, match=f"expected {name} with [23] rows"):
+        ops.spmm(ADJ, DESTINATIONS, **{name: torch.ones(7)})
+    n = 3 if name == "scale_src" else 2
+    with pytest.raises(DataError, match=rf"expected {name} of shape \({n},\), got \({n}, 1\)"):
+        ops.spmm(ADJ, DESTINATIONS, **{name: torch.ones(n, 1)})
+    with pytest.raises(DataError, match="of one dtype and device"):
+        ops.spmm(ADJ, DESTINATIONS, **{name: torch.ones(n, dtype=torch.float64)})
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 4), (2, 3, 4), (2, 5, 4, 2)])
+def test_attention_refuses_heads_that_are_not_those_of_the_features(shape):
+    with pytest.raises(DataError, match="Give all three the same heads"):
+        ops.attention(ADJ, torch.ones(3, 5), torch.ones(2, 5), torch.ones(shape))

@@ -134,7 +134,10 @@ def test_a_budget_that_is_accepted_is_kept(bipartite, mode, path):
     estimate = estimate_product(hg, path, mode)
     product, peak = with_peak(lambda: metapath_product(hg, path, mode, budget_bytes=estimate.bytes))
     assert product.nnz == pytest.approx(estimate.nnz, rel=0.02)
-    assert 0.7 * estimate.bytes < peak <= estimate.bytes
+    assert peak <= estimate.bytes
+    # Of memory touched before nothing is seen, so the other bound is on the result.
+    held = product.indices.nbytes + (0 if mode == "reach" else product.data.nbytes)
+    assert estimate.bytes < 2 * held
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="needs Linux to measure memory")

@@ -1,0 +1,1 @@
+"""Kernels through autograd against the ops of DGL, torch and MKL."""

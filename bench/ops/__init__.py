@@ -1,0 +1,1 @@
+"""The cost of calling an op."""
