@@ -52,20 +52,45 @@ def run(group: str = "", raw: Path | None = None) -> int:
             "Type: pip install 'dglmeta[bench]'"
         )
     with tempfile.TemporaryDirectory() as folder:
-        raw = raw or Path(folder) / "raw.json"
+        measured = Path(folder) / "measured.json"
         command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider"]
         command += ["-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"]
         command += ["-o", "python_files=bench_*.py", "-o", "python_functions=bench_*"]
-        command += ["--import-mode=importlib", "--benchmark-disable-gc", f"--benchmark-json={raw}"]
+        command += [
+            "--import-mode=importlib",
+            "--benchmark-disable-gc",
+            f"--benchmark-json={measured}",
+        ]
         code = subprocess.call([*command, "-k", group, "--rootdir", str(HERE), str(HERE)])
         if code == NOTHING_SELECTED:
             raise ConfigError(
                 f"bench: expected part of a benchmark's name, got {group!r}. "
                 f"Give one of {', '.join(groups())}, or nothing for all."
             )
-        if raw.exists() and raw.stat().st_size:
-            print(table(json.loads(raw.read_text())["benchmarks"]))
+        if measured.exists() and measured.stat().st_size:
+            kept = what_counts(json.loads(measured.read_text()), group)
+            print(table(kept["benchmarks"]))
+            if raw is not None:
+                raw.write_text(json.dumps(kept, indent=1) + "\n")
     return code
+
+
+def what_counts(measured: dict, group: str) -> dict:
+    """Of what pytest-benchmark writes: machine, commit, command, and the times of every round."""
+    machine, commit = measured["machine_info"], measured["commit_info"]
+    rows = []
+    for row in measured["benchmarks"]:
+        seconds = [float(f"{t:.4g}") for t in row["stats"]["data"]]
+        stats = {"median": row["stats"]["median"], "min": row["stats"]["min"], "data": seconds}
+        kept = {name: row[name] for name in ("group", "name", "params", "extra_info")}
+        rows.append({**kept, "stats": stats})
+    return {
+        "machine": f"{machine['cpu'].get('brand_raw')}, {os.cpu_count()} cores",
+        "python": machine["python_version"],
+        "commit": commit.get("id"),
+        "command": f"dglmeta bench {group!r}",
+        "benchmarks": rows,
+    }
 
 
 def groups() -> list[str]:
@@ -91,7 +116,7 @@ def table(rows: list[dict]) -> str:
             peak = row["extra_info"].get("peak_mib")
             grown = "" if peak is None else f"{peak:10,.0f} MiB"
             lines.append(f"  {engine:<28}{1e3 * row['stats']['median']:12,.3f} ms{grown}")
-        rivals = [r["stats"]["median"] for name, r in engines.items() if name != OURS]
+        rivals = [r["stats"]["median"] for name, r in engines.items() if not name.startswith(OURS)]
         if OURS in engines and rivals:
             ratio = engines[OURS]["stats"]["median"] / min(rivals)
             lines.append(f"  -> {ratio:.2f} of the quickest rival's time")

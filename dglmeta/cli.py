@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -275,6 +276,9 @@ def _bench(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from dglmeta.reproduce.demo import run_demo
 
+    notes = logging.getLogger("dglmeta")  # of the kernels, when they compile
+    notes.addHandler(logging.StreamHandler())
+    notes.setLevel(logging.INFO)
     print(run_demo(seeds=arguments.seeds, say=lambda line: print(line, file=sys.stderr)))
     return 0
 

@@ -186,7 +186,3 @@ def _row_sums(matrix: Sparse, of_columns: Array) -> Array:
 def _distinct(n_ends: Array, n: int) -> Array:
     """Expected number of different ones among ``n_ends`` independent draws from ``n``."""
     return -n * np.expm1(-n_ends / n) if n else np.zeros_like(n_ends)
-
-
-def _relative(estimate: Estimate) -> float:
-    return estimate.error / estimate.total if estimate.total else 0.0
