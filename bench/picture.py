@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import textwrap
 from pathlib import Path
 
 from dglmeta.bench.__main__ import OURS, by_case
@@ -35,7 +36,7 @@ def draw(measurements: Path, picture: Path) -> None:
     }
     compared = {case: m for case, m in medians.items() if OURS in m and len(m) > 1}
     n_rows = max(1, math.ceil(len(compared) / PANELS_A_ROW))
-    height = 0.6 + 0.25 * max((len(m) for m in compared.values()), default=1)
+    height = 0.7 + 0.25 * max((len(m) for m in compared.values()), default=1)
     figure = Figure(figsize=(4.6 * PANELS_A_ROW, height * n_rows), layout="constrained")
     for k, (case, times) in enumerate(compared.items()):
         _panel(figure.add_subplot(n_rows, PANELS_A_ROW, k + 1), case, times)
@@ -52,9 +53,12 @@ def _panel(axes, case: str, times: dict[str, float]) -> None:
     axes.set_xlim(min(0.5, 0.8 * min(ratios)), 3 * max(ratios))
     for place, ratio in enumerate(ratios):
         axes.text(ratio, place, f" {ratio:.2g}", va="center", fontsize=8)
-    axes.set_title(f"{case} ({1e3 * times[OURS]:.3g} ms)", fontsize=9)
+    title = textwrap.fill(f"{case} ({1e3 * times[OURS]:,.3g} ms)", 56)
+    axes.set_title(title, fontsize=8)
     axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xticks([], minor=True)  # the numbers at the bars say it all
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
 if __name__ == "__main__":
