@@ -57,21 +57,19 @@ class Attention(torch.autograd.Function):
         ctx: Any, adj: Adjacency, score_src: Tensor, score_dst: Tensor, x: Tensor, slope: float
     ) -> Tensor:
         """(n_src, H, d)."""
-        attended = backend.attention(adj, score_src, score_dst, x, slope)
-        ctx.adj, ctx.slope, ctx.attended = adj, slope, attended
-        ctx.save_for_backward(score_src, score_dst, x)
-        return torch.from_numpy(attended[0])
+        y, *ctx.kept = backend.attention(adj, score_src, score_dst, x, slope)
+        ctx.adj, ctx.slope, output = adj, slope, torch.from_numpy(y)
+        ctx.save_for_backward(score_src, score_dst, x, output)
+        return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """By the kernel; through the composition where the gradient is to be differentiated."""
-        inputs = ctx.saved_tensors
+        *inputs, output = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            return (
-                None,
-                *backend.attention_gradient(ctx.adj, *inputs, ctx.slope, ctx.attended, grad),
-                None,
-            )
+            attended = (output.detach().numpy(), *ctx.kept)
+            gradients = backend.attention_gradient(ctx.adj, *inputs, ctx.slope, attended, grad)
+            return None, *gradients, None
         wanted = [t for t, need in zip(inputs, ctx.needs_input_grad[1:4], strict=True) if need]
         y = composed_attention(ctx.adj, *inputs, ctx.slope)
         found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))

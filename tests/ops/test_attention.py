@@ -74,3 +74,13 @@ def test_without_gradients_nothing_is_kept():
     adj = Adjacency.from_coo([0, 1, 1], [0, 0, 1], (3, 2))
     with torch.no_grad():
         assert ops.attention(adj, *inputs(adj, 2)).grad_fn is None
+
+
+def test_an_output_changed_in_place_is_refused_in_backward():
+    adj = Adjacency.from_coo([0, 0, 1], [0, 1, 1], (2, 2))
+    s, t, x = (torch.ones(*shape, requires_grad=True) for shape in ((2, 1), (2, 1), (2, 1, 3)))
+    y = ops.attention(adj, s, t, x)
+    with torch.no_grad():
+        y.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
