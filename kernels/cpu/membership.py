@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -72,19 +74,7 @@ def connected_pairs(
     array([ True, False])
     """
     connected = np.empty(len(sources), np.bool_)
-    order = group_by_key(sources, n_nodes[0])
-    blocks = row_blocks(range(len(sources) + 1), pair_ns * len(sources))
-    args = (
-        forward.table,
-        backward.table,
-        forward.kind,
-        first_nodes(n_nodes),
-        sources,
-        targets,
-        order,
-        middle,
-    )
-    run_blocks(_connect, blocks, *args, connected)
+    _run(_connect, forward, backward, n_nodes, sources, targets, middle, pair_ns, connected)
     return connected
 
 
@@ -115,19 +105,7 @@ def count_pairs(
     stops a search early. Parallel over pairs.
     """
     counts = np.empty(len(sources), np.int64)
-    order = group_by_key(sources, n_nodes[0])
-    blocks = row_blocks(range(len(sources) + 1), pair_ns * len(sources))
-    args = (
-        forward.table,
-        backward.table,
-        forward.kind,
-        first_nodes(n_nodes),
-        sources,
-        targets,
-        order,
-        middle,
-    )
-    run_blocks(_count, blocks, *args, counts)
+    _run(_count, forward, backward, n_nodes, sources, targets, middle, pair_ns, counts)
     return counts
 
 
@@ -151,6 +129,24 @@ def group_by_key(keys: npt.NDArray, n_keys: int) -> npt.NDArray | None:
     if 8 * len(keys) < n_keys:
         return np.argsort(keys, kind="stable")
     return counting_order(keys, n_keys)[1]
+
+
+def _run(
+    worker: Callable[..., object],
+    forward: Chain,
+    backward: Chain,
+    n_nodes: tuple[int, ...],
+    sources: npt.NDArray,
+    targets: npt.NDArray,
+    middle: int,
+    pair_ns: float,
+    out: npt.NDArray,
+) -> None:
+    """Share the pairs among threads, those of one source side by side."""
+    order = group_by_key(sources, n_nodes[0])
+    blocks = row_blocks(range(len(sources) + 1), pair_ns * len(sources))
+    chains = forward.table, backward.table, forward.kind, first_nodes(n_nodes)
+    run_blocks(worker, blocks, *chains, sources, targets, order, middle, out)
 
 
 @njit(cache=True, nogil=True)
