@@ -2,6 +2,7 @@
 # make test   the same environment with the tools of development, and the tests
 # make lint   ruff, mypy and import-linter
 # make bench  the benchmarks
+# make cuda   whether the CUDA sources compile
 # make clean  remove what was built; the environment stays (rm -rf .venv removes it)
 #
 # Another interpreter: make demo PYTHON=/path/to/python. Another environment: VENV=/path.
@@ -15,7 +16,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 REQUIREMENTS = setup.py pyproject.toml constraints.txt
 
-.PHONY: demo test lint layout cuda bench clean
+.PHONY: demo test lint layout cuda sanitize bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/dglmeta demo
@@ -35,13 +36,14 @@ layout: $(VENV)/.installed-dev
 	rm -rf build/installed
 	$(BIN)/python setup.py --quiet build_py --build-lib build/installed
 
-# The CUDA sources are compiled when a GPU first needs them; this tells early whether they do.
-cuda:
-	@if ! ls kernels/gpu/*.cu >/dev/null 2>&1; then echo "cuda: no sources yet"; \
-	elif ! command -v nvcc >/dev/null; then echo "cuda: no nvcc, sources not compiled"; \
-	else for source in kernels/gpu/*.cu; do \
-		nvcc --ptx --output-file /dev/null "$$source" && echo "cuda: compiled $$source" || exit 1; \
-	done; fi
+# The CUDA sources are compiled when a GPU first needs them; this tells early whether they do, with
+# nvcc and NVRTC as far as they are there. No GPU is needed.
+cuda: $(VENV)/.installed-dev
+	$(BIN)/python -m dglmeta.kernels.gpu.compile_all
+
+# The kernels' tests under NVIDIA's compute-sanitizer, on a GPU.
+sanitize: $(VENV)/.installed-dev
+	$(BIN)/python -m dglmeta.bench.gpu.sanitize
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/dglmeta bench

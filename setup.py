@@ -83,7 +83,7 @@ setup(
     package_dir={"dglmeta.kernels": "kernels", "dglmeta.bench": "bench"},
     package_data={
         "dglmeta": ["py.typed", "configs/*.toml"],
-        "dglmeta.kernels.gpu": ["*.cu"],
+        "dglmeta.kernels.gpu": ["*.cu", "*.cuh"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,

@@ -112,8 +112,7 @@ def _parser() -> Parser:
     sub.add_argument("--seed", metavar="S", type=whole_number(0), default=0)
     sub.add_argument("--dry-run", action="store_true", help="only say what is to be expected")
     sub.add_argument("--resume", action="store_true", help="keep what is whole in --out")
-    reads_data(sub)
-    sub.add_argument("--device", default="cpu", choices=("cpu",), help="labels need no other")
+    computes(sub)
 
     sub = command("train", _train, "train a system; its settings are flags too", add_help=False)
     sub.set_defaults(takes_settings=True)
@@ -125,6 +124,8 @@ def _parser() -> Parser:
     sub.add_argument("--seed", type=seed, default=0, help="initialisation and draws")
     sub.add_argument("--split-seed", type=seed, default=0, help="the split")
     sub.add_argument("--resume", action="store_true", help="continue the run in --out")
+    sub.add_argument("--precision", default="highest", choices=("highest", "high"),
+                     help="of dense products; high is TF32 on a GPU")  # fmt: skip
     computes(sub)
     sub.add_argument("-h", "--help", action=_TrainHelp, help="this, and the system's settings")
 
@@ -142,6 +143,7 @@ def _parser() -> Parser:
     sub = command("bench", _bench, "kernels against the rivals that are installed")
     sub.add_argument("group", nargs="?", default="", help="part of a benchmark's name")
     sub.add_argument("--json", type=Path, metavar="FILE", help="raw measurements")
+    sub.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
     sub = command("demo", _demo, "auxiliary learning on a planted graph, with its control")
     sub.add_argument("--seeds", type=whole_number(1), default=3, help="runs of each kind")
@@ -192,6 +194,7 @@ def _labels(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             resume=arguments.resume,
             progress=show,
+            device=arguments.device,
             dry_run=arguments.dry_run,
         )
     if arguments.dry_run:
@@ -223,6 +226,7 @@ def _train(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         resume=arguments.resume,
         device=arguments.device,
+        precision=arguments.precision,
     )
     _print_record(result.record)
     if arguments.out is not None:
@@ -268,6 +272,13 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.device == "cuda":
+        from dglmeta.bench.gpu.__main__ import main as run_on_gpu
+        from dglmeta.systems.base import check_device
+
+        check_device("cuda")
+        raw = [] if arguments.json is None else ["--json", str(arguments.json)]
+        return run_on_gpu([arguments.group][: bool(arguments.group)] + raw)
     from dglmeta.bench.__main__ import run
 
     return run(arguments.group, arguments.json)
@@ -300,7 +311,8 @@ def _load_run(arguments: argparse.Namespace) -> Any:
     begun = run.read_config()
     system = _system(begun["system"])
     config = config_from_dict(system.Config, begun["config"])
-    return system(config).load(dglmeta.load_dataset(begun["data"], root=arguments.data_dir), run)
+    ds = dglmeta.load_dataset(begun["data"], root=arguments.data_dir)
+    return system(config).load(ds, run, device=arguments.device)
 
 
 def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Timings of examples vary with the load of the machine, so no example has a deadline.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+EXAMPLES = int(os.environ.get("DGLMETA_EXAMPLES", settings.default.max_examples))
+settings.register_profile("default", deadline=None, max_examples=EXAMPLES)
+settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
@@ -32,3 +38,119 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the public data sets, and {folder} is not there; set DGLMETA_DATA")
     return folder
+
+
+DEVICES = ["cpu", "emulated", pytest.param("gpu", marks=pytest.mark.gpu)]
+"""Where a kernel's twins run: Numba, the CUDA sources on the host, CuPy on a GPU."""
+
+
+class Twin:
+    """The kernels of one device, taking and giving NumPy arrays.
+
+    ``twin("spmm").spmm(...)`` runs ``dglmeta.kernels.<cpu or gpu>.spmm.spmm``.
+    """
+
+    def __init__(self, device: str, xp: Any) -> None:
+        self.device, self.xp = device, xp
+
+    def __call__(self, module: str) -> Any:
+        room = "cpu" if self.device == "cpu" else "gpu"
+        return _Wrapped(import_module(f"dglmeta.kernels.{room}.{module}"), self)
+
+    def put(self, value: Any) -> Any:
+        """The same value with its arrays on the device; copies, so that nothing given is written.
+
+        Chains are linked anew, as they hold addresses.
+        """
+        if isinstance(value, np.ndarray):
+            return self.xp.array(value)
+        if type(value).__name__ == "Chain" and self.device != "cpu":
+            steps = [(self.put(p), self.put(i)) for p, i in zip(value.indptr, value.indices)]
+            return import_module("dglmeta.kernels.gpu.chain").link(steps)
+        return _rebuilt(value, self.put)
+
+    def get(self, value: Any) -> Any:
+        """The same value with its arrays in NumPy."""
+        if hasattr(value, "__cuda_array_interface__"):
+            return value.get()
+        return _rebuilt(value, self.get)
+
+
+class _Wrapped:
+    def __init__(self, module: Any, twin: Twin) -> None:
+        self._module, self._twin = module, twin
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._module, name)
+        if not callable(function):
+            return function
+        put, get = self._twin.put, self._twin.get
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return get(function(*map(put, args), **{k: put(v) for k, v in kwargs.items()}))
+
+        return call
+
+
+def _rebuilt(value: Any, each: Callable[[Any], Any]) -> Any:
+    """A tuple, named tuple or list of what ``each`` makes of its parts; anything else as it is."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(each, value))
+    if isinstance(value, tuple | list):
+        return type(value)(map(each, value))
+    return value
+
+
+@pytest.fixture(scope="session")
+def host_device() -> Any:
+    """A stand-in for a GPU that runs the CUDA sources on the host, where there is a compiler."""
+    spec = importlib.util.spec_from_file_location("emulator", ROOT / "tests/emulator/host.py")
+    emulator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(emulator)
+    if emulator.compiler() is None:
+        pytest.skip("needs a C++ compiler to run CUDA sources on the host")
+    return emulator.HostDevice()
+
+
+@pytest.fixture(scope="module", params=DEVICES)
+def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
+    """The kernels of every device in turn."""
+    if request.param == "emulated":
+        from dglmeta.kernels.gpu.device import running_on
+
+        device = request.getfixturevalue("host_device")
+        with running_on(device):
+            yield Twin("emulated", device.xp)
+        return
+    if request.param == "gpu":
+        yield Twin("gpu", request.getfixturevalue("cupy"))
+        return
+    yield Twin("cpu", np)
+
+
+@pytest.fixture(scope="module", params=DEVICES[1:])
+def cuda(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The array module of the device that ``.to("cuda")`` copies to: emulated, and a real one."""
+    if request.param == "gpu":
+        yield request.getfixturevalue("cupy")
+        return
+    from dglmeta.kernels.gpu.device import running_on
+
+    device = request.getfixturevalue("host_device")
+    with running_on(device):
+        yield device.xp
+
+
+@pytest.fixture(scope="session")
+def cupy() -> Any:
+    """CuPy with a device, or a skipped test."""
+    module = pytest.importorskip("cupy", reason="needs CuPy and a CUDA device")
+    try:
+        found = module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError:
+        found = 0
+    if not found:
+        pytest.skip("needs a CUDA device")
+    if os.environ.get("DGLMETA_NO_POOL"):  # every array its own allocation, for memory checkers
+        module.cuda.set_allocator(None)
+    return module

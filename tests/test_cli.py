@@ -197,7 +197,7 @@ def test_doctor_finds_this_installation_sound(capsys):
 
 
 def test_doctor_tells_what_is_broken_and_what_to_type(monkeypatch, capsys):
-    def broken():
+    def broken(device):
         raise RuntimeError("no such symbol")
 
     monkeypatch.setattr("dglmeta.report.doctor._self_test", broken)

@@ -113,7 +113,7 @@ def test_a_folder_of_tables_is_labelled(tmp_path, capsys):
         ((*TOY, "--out", "x", "--memory-budget", "1KiB"), "memory budget of 1 KiB a process"),
         ((*TOY, "--out", "x", "--workers", "0"), "--workers: expected a whole number from 1"),
         ((*TOY, "--out", "x", "--workers", "2", "--scheduler", "tcp://a:1"), "not allowed with"),
-        ((*TOY, "--out", "x", "--device", "cuda"), "invalid choice: 'cuda'"),
+        ((*TOY, "--out", "x", "--device", "tpu"), "invalid choice: 'tpu'"),
         (("labels", "toy", "--metapath", "user-user", "--out", "x"), "no edge type joins 'user'"),
         (("labels", "lastfn", "--metapath", "a-b", "--out", "x"), "Did you mean 'lastfm'?"),
     ],
@@ -121,6 +121,17 @@ def test_a_folder_of_tables_is_labelled(tmp_path, capsys):
 def test_a_wrong_command_line_is_refused_in_one_line(complaint, tmp_path, monkeypatch, argv, says):
     monkeypatch.chdir(tmp_path)
     assert says in complaint(*argv)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
+    complaint, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dglmeta.kernels.gpu.device.why_not", lambda: "no GPU")
+    assert "expected CuPy with a CUDA GPU for 'cuda', got no GPU" in complaint(
+        *TOY, "--out", "x", "--device", "cuda"
+    )
     assert not any(tmp_path.iterdir())
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.errors import DataError
+from dglmeta.graph.device import copy_to_cuda, device_name
+from dglmeta.kernels.twins import is_on_device, namespace, repeat_each, to_host, twin
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -22,6 +24,8 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True, eq=False)
 class Adjacency:
     """The edges of one type: rows are sources, columns destinations. Treat it as immutable.
+
+    Its arrays are NumPy's, or after ``to("cuda")`` CuPy's; methods give what they are given.
 
     Columns are sorted within each row; parallel edges stay, side by side. Every edge keeps the id
     it had in the input, and every per-edge array in dglmeta is in the order of those ids.
@@ -94,6 +98,44 @@ class Adjacency:
         """Number of edges, parallel ones counted each."""
         return len(self.indices)
 
+    @cached_property
+    def device(self) -> str:
+        """Where the arrays lie: "cpu" or "cuda"."""
+        return "cuda" if is_on_device(self.indptr) else "cpu"
+
+    @cached_property
+    def host(self) -> Adjacency:
+        """The same adjacency in NumPy arrays; itself if it is on the host."""
+        if self.device == "cpu":
+            return self
+        indptr, indices, ids = (to_host(a) for a in (self.indptr, self.indices, self.edge_ids))
+        return Adjacency(indptr, indices, ids, self.n_dst)
+
+    def to(self, device: str) -> Adjacency:
+        """The same adjacency on a device, "cpu" or "cuda"; itself if it is there.
+
+        Raises
+        ------
+        DeviceError
+            If there is no such device, or no room on it.
+
+        Notes
+        -----
+        The copy is kept as long as this adjacency is.
+        """
+        name = device_name(device)
+        if name == self.device:
+            return self
+        return self.host if name == "cpu" else self._on_cuda
+
+    @cached_property
+    def _on_cuda(self) -> Adjacency:
+        """The copy on the GPU, kept as long as this is."""
+        arrays = copy_to_cuda([self.indptr, self.indices, self.edge_ids])
+        copy = Adjacency(*arrays, self.n_dst)
+        copy.__dict__["host"] = self
+        return copy
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays, without the cached transpose."""
@@ -125,7 +167,7 @@ class Adjacency:
     def with_loops(self) -> Adjacency:
         """A square adjacency with one self loop a node, numbered after the edges; cached."""
         src, dst = self.coo()
-        nodes = np.arange(self.n_src)
+        nodes = namespace(self.indptr).arange(self.n_src)
         return Adjacency.from_coo(
             np.concatenate([src, nodes]), np.concatenate([dst, nodes]), self.shape
         )
@@ -149,10 +191,11 @@ class Adjacency:
         """
         from scipy.sparse import csr_array
 
+        adj = self.host
         data = np.ones(self.n_edges, np.int64) if values is None else np.asarray(values)
-        if values is not None and self.edge_ids is not None:
-            data = data[self.edge_ids]
-        out = csr_array((data, self.indices, self.indptr), shape=self.shape, copy=True)
+        if values is not None and adj.edge_ids is not None:
+            data = data[adj.edge_ids]
+        out = csr_array((data, adj.indices, adj.indptr), shape=self.shape, copy=True)
         out.sum_duplicates()
         return out
 
@@ -164,10 +207,12 @@ class Adjacency:
         DataError
             If an edge id is not an integer in [0, n_edges).
         """
-        kept = np.ones(self.n_edges, bool)
+        xp = namespace(self.indptr)
+        kept = xp.ones(self.n_edges, bool)
         kept[_ids_below(edge_ids, self.n_edges, "edge")] = False
         kept_here = kept if self.edge_ids is None else kept[self.edge_ids]
-        kept_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept_here)])
+        kept_before = xp.zeros(self.n_edges + 1, np.int64)
+        np.cumsum(kept_here, out=kept_before[1:])
         ids = None
         if self.edge_ids is not None:
             ids = (np.cumsum(kept) - 1)[self.edge_ids[kept_here]]
@@ -190,24 +235,28 @@ class Adjacency:
         """
         begin = self.indptr[nodes]
         n_each = self.indptr[1:][nodes] - begin
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(n_each)])
-        positions = np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], n_each)
+        xp = namespace(self.indptr)
+        indptr = xp.zeros(len(begin) + 1, np.int64)
+        np.cumsum(n_each, out=indptr[1:])
+        positions = xp.arange(int(indptr[-1])) + repeat_each(begin - indptr[:-1], n_each)
         ids = positions if self.edge_ids is None else self.edge_ids[positions]
         return Adjacency(indptr, self.indices[positions], None, self.n_dst), ids
 
     def without_empty_columns(self) -> tuple[Adjacency, Array]:
         """The same edges between fewer destinations, and which those are, in rising order."""
-        met = np.zeros(self.n_dst, bool)
+        xp = namespace(self.indptr)
+        met = xp.zeros(self.n_dst, bool)
         met[self.indices] = True
         nodes = np.flatnonzero(met)
-        number = np.empty(self.n_dst, id_dtype(len(nodes)))
-        number[nodes] = np.arange(len(nodes))
+        number = xp.empty(self.n_dst, id_dtype(len(nodes)))
+        number[nodes] = xp.arange(len(nodes))
         indices = number[self.indices]
         return Adjacency(self.indptr, indices, self.edge_ids, len(nodes)), nodes
 
     def _sources(self) -> Array:
         """Source of the edge at each position."""
-        return np.repeat(_positions(self.n_src), self.out_degrees)
+        xp = namespace(self.indptr)
+        return repeat_each(xp.arange(self.n_src, dtype=id_dtype(self.n_src)), self.out_degrees)
 
     def __repr__(self) -> str:
         return f"Adjacency({self.n_src:,} x {self.n_dst:,}, {self.n_edges:,} edges)"
@@ -218,13 +267,9 @@ def id_dtype(n: int) -> type[np.signedinteger[Any]]:
     return np.int32 if n <= np.iinfo(np.int32).max else np.int64
 
 
-def _positions(n: int) -> Array:
-    return np.arange(n, dtype=id_dtype(n))
-
-
 def _row_starts(rows: Array, n_rows: int) -> Array:
     """(n_rows + 1,) int64: where each row begins once its entries stand together."""
-    starts = np.zeros(n_rows + 1, np.int64)
+    starts = namespace(rows).zeros(n_rows + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=n_rows), out=starts[1:])
     return starts
 
@@ -238,9 +283,8 @@ def _in_order(source: Array, destination: Array) -> bool:
 
 def _order(keys: Array, n_keys: int) -> tuple[Array, Array]:
     """The (n_keys + 1,) starts of equal keys once they are sorted, and the stable order."""
-    from dglmeta.kernels.cpu.order import counting_order  # Numba takes a tenth of a second
-
-    return counting_order(keys, n_keys)
+    starts, order = twin("order", keys).counting_order(keys, n_keys)
+    return starts, order
 
 
 def _node_counts(shape: tuple[int, int]) -> tuple[int, int]:
@@ -258,9 +302,9 @@ def _node_ids(ids: npt.ArrayLike, n: int, role: str) -> Array:
 
 def _ids_below(ids: npt.ArrayLike, n: int, role: str) -> Array:
     """Ids as a flat integer array, checked against [0, n)."""
-    array = np.asarray(ids)
+    array = ids if is_on_device(ids) else np.asarray(ids)
     if array.size == 0:
-        return np.zeros(0, np.int64)
+        return namespace(array).zeros(0, np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"Adjacency: expected {role} ids as a flat integer array, got {array.dtype} of shape "

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from dglmeta.errors import DataError, SchemaError
 from dglmeta.graph.adjacency import Adjacency, Array
+from dglmeta.graph.device import check_room, device_name
 from dglmeta.graph.schema import EdgeType, Schema
+from dglmeta.kernels.twins import namespace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -119,6 +121,46 @@ class HeteroCSR:
         }
         return cls(schema, n_nodes, adjacencies, node_data or {}, edge_data or {})
 
+    @cached_property
+    def device(self) -> str:
+        """Where the structure lies: "cpu" or "cuda"; features stay where they are."""
+        return next((adj.device for adj in self.adjacencies.values()), "cpu")
+
+    @cached_property
+    def host(self) -> HeteroCSR:
+        """The same graph in NumPy arrays; itself if it is on the host."""
+        if self.device == "cpu":
+            return self
+        return replace(self, adjacencies={e: adj.host for e, adj in self.adjacencies.items()})
+
+    def to(self, device: str) -> HeteroCSR:
+        """The same graph with its structure on a device, "cpu" or "cuda"; itself if it is there.
+
+        What :mod:`dglmeta.paths` offers then runs on that device and gives arrays there: the same
+        numbers, also the same draws. Conversions, files and hashes go through the host.
+
+        Raises
+        ------
+        DeviceError
+            If there is no such device or no room on it; a graph that is too large stays on the
+            host, where :class:`dglmeta.paths.loader.NeighborLoader` samples it for the device.
+
+        Notes
+        -----
+        Bytes on the device: ``nbytes``, and as much for the other direction once it is needed.
+        """
+        name = device_name(device)
+        if name == self.device:
+            return self
+        if name == "cpu":
+            return self.host
+        missing = [adj for adj in self.adjacencies.values() if "_on_cuda" not in adj.__dict__]
+        check_room([a for adj in missing for a in (adj.indptr, adj.indices, adj.edge_ids)])
+        moved = {e: adj.to(name) for e, adj in self.adjacencies.items()}
+        copy = replace(self, adjacencies=moved)
+        copy.__dict__["host"] = self
+        return copy
+
     @property
     def n_edges(self) -> dict[EdgeType, int]:
         """Number of edges of every type."""
@@ -189,7 +231,7 @@ class HeteroCSR:
                 destinations.append(dst if forward else src)
                 edge_offsets[triple, forward] = n_edges
                 n_edges += len(src)
-        none = [np.zeros(0, np.int64)]
+        none = [namespace(src).zeros(0, np.int64)] if sources else [np.zeros(0, np.int64)]
         adj = Adjacency.from_coo(
             np.concatenate(none + sources), np.concatenate(none + destinations), (n_all, n_all)
         )
@@ -202,7 +244,7 @@ class HeteroCSR:
         Neither the order of types nor the dtype of ids matters, so a graph that went through DGL,
         which sorts its types, keeps its hash.
         """
-        edges = sorted(self.adjacencies.items())
+        edges = sorted(self.host.adjacencies.items())
         header = [sorted(self.n_nodes.items()), [(triple, adj.n_edges) for triple, adj in edges]]
         digest = hashlib.sha256(json.dumps(header).encode())
         for _, adj in edges:
@@ -215,7 +257,7 @@ class HeteroCSR:
         """Write the graph to a folder, at once or not at all; see :mod:`dglmeta.graph.store`."""
         from dglmeta.graph.store import save_graph
 
-        save_graph(self, folder)
+        save_graph(self.host, folder)
 
     @classmethod
     def open(cls, folder: str | Path, *, mmap: bool = True, verify: bool = False) -> HeteroCSR:
@@ -250,7 +292,7 @@ class HeteroCSR:
         """The graph as a DGLGraph: :func:`dglmeta.graph.convert.to_dgl`."""
         from dglmeta.graph.convert import to_dgl
 
-        return to_dgl(self, index_dtype=index_dtype)
+        return to_dgl(self.host, index_dtype=index_dtype)
 
     @classmethod
     def from_scipy(
@@ -265,7 +307,7 @@ class HeteroCSR:
         """One sparse matrix per edge type: :func:`dglmeta.graph.convert.to_scipy`."""
         from dglmeta.graph.convert import to_scipy
 
-        return to_scipy(self, weight=weight)
+        return to_scipy(self.host, weight=weight)
 
     @classmethod
     def from_networkx(
@@ -280,7 +322,7 @@ class HeteroCSR:
         """The graph as a MultiDiGraph: :func:`dglmeta.graph.convert_networkx.to_networkx`."""
         from dglmeta.graph.convert_networkx import to_networkx
 
-        return to_networkx(self, node_type=node_type, relation=relation)
+        return to_networkx(self.host, node_type=node_type, relation=relation)
 
     @classmethod
     def from_pandas(
@@ -295,7 +337,7 @@ class HeteroCSR:
         """Tables of nodes and of edges: :func:`dglmeta.graph.convert_pandas.to_pandas`."""
         from dglmeta.graph.convert_pandas import to_pandas
 
-        return to_pandas(self)
+        return to_pandas(self.host)
 
     @classmethod
     def from_pyg(cls, data: Any) -> HeteroCSR:
@@ -308,7 +350,7 @@ class HeteroCSR:
         """The graph as a PyG HeteroData or Data: :func:`dglmeta.graph.convert_pyg.to_pyg`."""
         from dglmeta.graph.convert_pyg import to_pyg
 
-        return to_pyg(self)
+        return to_pyg(self.host)
 
     def __repr__(self) -> str:
         nodes = ", ".join(f"{t}: {n:,}" for t, n in self.n_nodes.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
@@ -20,8 +21,9 @@ import pyarrow.parquet as pq
 from dglmeta.graph import HeteroCSR, MetaPath
 from dglmeta.graph.adjacency import id_dtype
 from dglmeta.kernels.rng import derive_seed
+from dglmeta.kernels.twins import to_host
 from dglmeta.labels.plan import Block, Request
-from dglmeta.labels.steps import open_steps
+from dglmeta.labels.steps import open_steps, written_at
 from dglmeta.paths.chain import chain_of
 from dglmeta.paths.connected import count_instances
 from dglmeta.paths.pairs import sample_metapath_pairs, sample_unconnected_pairs
@@ -70,6 +72,7 @@ class Task(NamedTuple):
     steps: str
     request: Request
     block: Block
+    device: str = "cpu"
 
 
 class Part(NamedTuple):
@@ -105,6 +108,8 @@ def make_part(task: Task) -> Part:
         If the part cannot be written; what was there before is left.
     """
     hg = open_steps(task.steps)
+    if task.device != "cpu":
+        hg = _on_device(task.steps, written_at(task.steps), task.device)
     path = task.request.metapaths[task.block.metapath]
     labels = draw_labels(hg, path, task.request, task.block)
     data = encode(labels)
@@ -116,13 +121,20 @@ def make_part(task: Task) -> Part:
     return Part(*where, positives, n - positives, len(data), digest)
 
 
+@lru_cache(maxsize=1)
+def _on_device(steps: str, written: int, device: str) -> HeteroCSR:
+    """The graph, copied to a device once for all blocks."""
+    return open_steps(steps).to(device)
+
+
 def draw_labels(hg: HeteroCSR, path: MetaPath, request: Request, block: Block) -> Labels:
-    """Positives and negatives of a block, in random order."""
+    """Positives and negatives of a block, in random order; in host arrays, wherever it is drawn."""
     seed = request.seed_of(block)
     if block.sources is None:
         n = block.positives or 0
         src, dst = sample_metapath_pairs(hg, path, n, seed=derive_seed(seed, POSITIVES))
-        positives = src, dst, count_instances(hg, path, src, dst)
+        count = count_instances(hg, path, src, dst)
+        positives = to_host(src), to_host(dst), to_host(count)
     else:
         positives = all_pairs(hg, path, np.arange(*block.sources))
     n_negatives = block.negatives
@@ -137,6 +149,7 @@ def with_negatives(
     """Positives (source, target, instances) and as many negatives as asked for, mixed."""
     src, dst, count = positives
     others = sample_unconnected_pairs(hg, path, n_negatives, seed=derive_seed(seed, NEGATIVES))
+    others = to_host(others[0]), to_host(others[1])
     label = np.repeat(np.array([1, 0], np.int8), [len(src), n_negatives])
     order = np.random.default_rng(derive_seed(seed, ORDER)).permutation(len(label))
     return Labels(
@@ -152,8 +165,9 @@ def all_pairs(hg: HeteroCSR, path: MetaPath, sources: Array) -> Pairs:
     none = np.zeros(0, np.int64)
     found: list[Pairs] = [(none, none, none)]
     for first, rows in product_blocks(chain_of(hg, path, "count", sources), "count"):
-        src = np.repeat(sources[first : first + rows.n_rows], np.diff(rows.indptr))
-        found.append((src, rows.indices, cast(Array, rows.values)))
+        n_each = np.diff(to_host(rows.indptr))
+        src = np.repeat(sources[first : first + rows.n_rows], n_each)
+        found.append((src, to_host(rows.indices), to_host(cast(Array, rows.values))))
     src, dst, count = (np.concatenate(column) for column in zip(*found, strict=True))
     return src, dst, count
 

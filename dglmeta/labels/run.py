@@ -16,6 +16,7 @@ from typing import Any, Literal, overload
 
 from dglmeta.errors import ConfigError, LabelStoreError
 from dglmeta.graph import HeteroCSR, MetaPath, as_csr
+from dglmeta.graph.device import device_name, require_cuda
 from dglmeta.kernels.cpu.pool import get_num_threads, set_num_threads
 from dglmeta.labels.block import Part, Task, make_part
 from dglmeta.labels.estimate import LabelPlan, estimate_labels
@@ -56,6 +57,7 @@ def generate(
     workers: int | None = ...,
     resume: bool = ...,
     progress: Progress | None = ...,
+    device: str = ...,
     dry_run: Literal[False] = ...,
 ) -> LabelStore: ...
 
@@ -75,6 +77,7 @@ def generate(
     workers: int | None = ...,
     resume: bool = ...,
     progress: Progress | None = ...,
+    device: str = ...,
     dry_run: Literal[True],
 ) -> LabelPlan: ...
 
@@ -93,6 +96,7 @@ def generate(
     workers: int | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    device: str = "cpu",
     dry_run: bool = False,
 ) -> LabelStore | LabelPlan:
     """Write the pairs some meta-paths join, and pairs they do not join, to a folder.
@@ -131,6 +135,8 @@ def generate(
         Keep the parts in ``out`` that are whole and make the others.
     progress : callable, optional
         ``progress(done, total)``, in parts, at the start and after every part.
+    device : {"cpu", "cuda"}
+        Where labels are drawn: the same ones. Each worker holds a copy of the graph there.
     dry_run : bool
         Write nothing; return what is to be expected.
 
@@ -148,6 +154,8 @@ def generate(
         If a meta-path joins nothing.
     BudgetError
         If the budget is too small, or negatives are too rare to be found by trying.
+    DeviceError
+        If the device is not there.
     LabelStoreError
         If ``out`` holds something else, labels of another graph or request or of a newer dglmeta,
         or cannot be written. What is whole stays, for ``resume``.
@@ -165,7 +173,9 @@ def generate(
     >>> plan.rows.value
     200
     """
-    hg = as_csr(hg)
+    hg = as_csr(hg).host
+    if device_name(device) == "cuda":
+        require_cuda()
     if executor is not None and workers is not None:
         raise ConfigError("labels: expected executor or workers, got both. Give one of them.")
     if workers is not None and workers < 1:
@@ -184,7 +194,7 @@ def generate(
         if left:
             steps = making_folder(folder) / "steps"
             save_steps(hg, request.metapaths, steps)
-            tasks = {b: Task(str(folder), str(steps), request, b) for b in left}
+            tasks = {b: Task(str(folder), str(steps), request, b, device) for b in left}
             pools = _given_pool(executor) if workers is None else _own_pools(workers)
             with closing(pools):
                 _make_parts(tasks, pools, len(manifest.blocks), done, folder, progress)

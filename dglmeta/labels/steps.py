@@ -16,7 +16,7 @@ import numpy as np
 from dglmeta.graph import Adjacency, EdgeType, HeteroCSR, MetaPath, Schema
 from dglmeta.graph.adjacency import Array
 
-__all__ = ["open_steps", "save_steps"]
+__all__ = ["open_steps", "save_steps", "written_at"]
 
 INDEX = "steps.json"
 ALONG, AGAINST = "along", "against"
@@ -76,6 +76,11 @@ def open_steps(folder: str | Path) -> HeteroCSR:
         along.__dict__["T"], against.__dict__["T"] = against, along
         adjacencies[triple] = along
     return HeteroCSR(Schema(tuple(n_nodes), tuple(triples)), n_nodes, adjacencies)
+
+
+def written_at(folder: str | Path) -> int:
+    """When the steps in a folder were saved, in nanoseconds: another time, other steps."""
+    return (Path(folder) / INDEX).stat().st_mtime_ns
 
 
 def _mapped(file: Path, dtype: str) -> Array:

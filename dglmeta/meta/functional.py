@@ -224,7 +224,12 @@ def adam_step_sizes(
             state = optimizer.state.get(p)
             if not state:
                 return None
-            correction = 1 - group["betas"][1] ** float(state["step"])
+            correction = 1 - group["betas"][1] ** _read_step(state["step"])
             root = (state["exp_avg_sq"] / correction).sqrt_()
             sizes[names[p]] = group["lr"] / root.add_(group["eps"])
     return sizes
+
+
+def _read_step(step: Tensor) -> float | Tensor:
+    """Adam's count of steps; left on a GPU, so that nothing waits for it."""
+    return step if step.is_cuda else float(step)

@@ -161,7 +161,7 @@ def _by_double_backward(
 def _kept(fold: Fold, like: Tensor) -> Tensor:
     """(n,) 0 for the samples held out, 1 / m for the m others."""
     n = like.shape[-1]
-    share = torch.full((n,), 1 / (n - len(fold.held_out)), dtype=like.dtype)
+    share = torch.full((n,), 1 / (n - len(fold.held_out)), dtype=like.dtype, device=like.device)
     return share.index_fill_(0, fold.held_out, 0)
 
 

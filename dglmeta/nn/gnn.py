@@ -115,7 +115,9 @@ class GCN(nn.Module):
         """
         adj = message_adjacency(g, both_ways=self.both_ways)
         dtype = self.weights[0].dtype
-        weight = torch.ones(adj.n_edges, dtype=dtype) if edge_weight is None else edge_weight
+        weight = edge_weight
+        if weight is None:
+            weight = torch.ones(adj.n_edges, dtype=dtype, device=self.weights[0].device)
         degrees = [1 + ops.segment_sum(a, weight) for a in (adj, adj.T)]  # out, in; 1 is the loop
         source, destination = (d.rsqrt() for d in degrees)
         between = weight * ops.gather_src(adj, source) * ops.gather_dst(adj, destination)
@@ -125,7 +127,8 @@ class GCN(nn.Module):
         """What each layer sums over when only some nodes' embeddings are wanted.
 
         A layer computes the nodes that the next one hears from and no others, where these hear
-        few messages themselves.
+        few messages themselves. Messages are on the host: to find out which are needed would make
+        a GPU wait for longer than it takes to pass them all.
         """
         last = a_hat.to(nodes)
         layers = [last]

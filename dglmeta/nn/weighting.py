@@ -48,7 +48,8 @@ class SampleWeighter(nn.Module):
             T' <= T + 1 tasks, the primary one first. Losses are taken as constants.
         """
         n_tasks, n = losses.shape
-        one_hot = torch.eye(self.n_auxiliary + 1, dtype=losses.dtype)[:n_tasks, 1:]  # (T', T)
+        one_hot = torch.eye(self.n_auxiliary + 1, dtype=losses.dtype, device=losses.device)
+        one_hot = one_hot[:n_tasks, 1:]  # (T', T)
         one_hot = one_hot[:, None].expand(n_tasks, n, self.n_auxiliary)
         loss = losses.detach().clamp(max=MAX_LOSS)
         return torch.cat([loss[..., None], one_hot, labels[..., None].to(losses)], dim=-1)

@@ -72,9 +72,9 @@ def attention(
             [6.]])
     """
     check_adjacency("attention", adj)
-    check_rows("attention", "score_src", score_src, adj.n_src, "source")
-    check_rows("attention", "score_dst", score_dst, adj.n_dst, "destination")
-    check_rows("attention", "x", x, adj.n_dst, "destination")
+    check_rows("attention", adj, "score_src", score_src, adj.n_src, "source")
+    check_rows("attention", adj, "score_dst", score_dst, adj.n_dst, "destination")
+    check_rows("attention", adj, "x", x, adj.n_dst, "destination")
     check_same_kind("attention", "x", x, "score_src", score_src)
     check_same_kind("attention", "x", x, "score_dst", score_dst)
     heads = score_src.shape[1:]

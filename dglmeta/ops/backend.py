@@ -1,13 +1,15 @@
 """Where tensors become arrays: picks the kernels of a device, calls them, wraps the results.
 
-Everything here is plain computation on real tensors; derivatives are in :mod:`rules`.
+Everything here is plain computation on real tensors; derivatives are in :mod:`rules`. A device is
+where the adjacency lies; the tensors lie there too, which the doors check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,8 +19,9 @@ from torch import Tensor
 
 from dglmeta.errors import DeviceError
 from dglmeta.graph.adjacency import Adjacency
+from dglmeta.graph.device import require_cuda
 
-__all__ = ["Kernels", "kernels_for", "override"]
+__all__ = ["Bridge", "Kernels", "bridge_to", "kernels_for", "override"]
 
 Array = npt.NDArray[Any]
 
@@ -37,17 +40,35 @@ class Kernels(NamedTuple):
     attention_gradient: Callable[..., tuple[Array, Array, Array]]
 
 
+class Bridge(NamedTuple):
+    """A device's kernels, and how torch's tensors become their arrays and come back."""
+
+    device_type: str
+    """As torch calls it."""
+    kernels: Kernels
+    array: Callable[[Tensor], Array]
+    tensor: Callable[[Array], Tensor]
+    stream: Callable[[], AbstractContextManager[None]]
+    """Inside it kernels run, and allocate, in turn with torch's."""
+
+
+BRIDGES: dict[str, Callable[[], Bridge]] = {}
+"""By what :attr:`Adjacency.device` says."""
+
 _overriding: Kernels | None = None
+_nothing = nullcontext()
 
 
-@cache
-def _cpu() -> Kernels:
-    # Imported on the first call: Numba takes a tenth of a second.
-    from dglmeta.kernels.cpu import attention, sddmm, segment, softmax, spmm
+def kernels_of(room: str) -> Kernels:
+    """The kernels of "cpu" or "gpu"."""
 
+    def module(name: str) -> Any:
+        return import_module(f"dglmeta.kernels.{room}.{name}")
+
+    segment, softmax, attention = (module(n) for n in ("segment", "softmax", "attention"))
     return Kernels(
-        spmm.spmm,
-        sddmm.sddmm,
+        module("spmm").spmm,
+        module("sddmm").sddmm,
         segment.segment_sum,
         segment.segment_max,
         softmax.edge_softmax,
@@ -56,6 +77,31 @@ def _cpu() -> Kernels:
         attention.attention,
         attention.attention_gradient,
     )
+
+
+@cache
+def _to_host() -> Bridge:
+    # Imported on the first call: Numba takes a tenth of a second.
+    kernels = kernels_of("cpu")
+    return Bridge("cpu", kernels, _as_array, torch.from_numpy, lambda: _nothing)
+
+
+@cache
+def _to_cuda() -> Bridge:
+    require_cuda()
+    from dglmeta.ops import cuda
+
+    kernels = kernels_of("gpu")
+    return Bridge("cuda", kernels, cuda.as_array, cuda.as_tensor, cuda.TorchStream)
+
+
+BRIDGES.update(cpu=_to_host, cuda=_to_cuda)
+
+
+def bridge_to(adj: Adjacency) -> Bridge:
+    """The bridge to the device of an adjacency."""
+    bridge = BRIDGES[adj.device]()
+    return bridge if _overriding is None else bridge._replace(kernels=_overriding)
 
 
 def kernels_for(x: Tensor) -> Kernels:
@@ -68,12 +114,12 @@ def kernels_for(x: Tensor) -> Kernels:
     """
     if _overriding is not None:
         return _overriding
-    if x.is_cpu:
-        return _cpu()
-    raise DeviceError(
-        f"ops: expected tensors on the CPU, got device {str(x.device)!r}, for which there are no "
-        f"kernels yet. Move them with .cpu()."
-    )
+    if x.device.type not in BRIDGES:
+        raise DeviceError(
+            f"ops: expected tensors on the CPU or a CUDA GPU, got device {str(x.device)!r}, for "
+            f"which there are no kernels. Move them with .cpu()."
+        )
+    return BRIDGES[x.device.type]().kernels
 
 
 @contextmanager
@@ -104,18 +150,20 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor, *scales: Tensor | Non
     -------
     y : (n_src, *heads, ...)
     """
-    a, w = _array(x), None if weight is None else _array(weight)
-    heads = () if w is None else w.shape[1:]
-    n_heads = prod(heads)
-    y = kernels_for(x).spmm(
-        adj.indptr,
-        adj.indices,
-        adj.edge_ids,
-        None if w is None else w.reshape(len(w), n_heads),
-        a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
-        *([None if scale is None else _array(scale) for scale in scales] if scales else ()),
-    )
-    return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
+    to = bridge_to(adj)
+    with to.stream():
+        a, w = to.array(x), None if weight is None else to.array(weight)
+        heads = () if w is None else w.shape[1:]
+        n_heads = prod(heads)
+        y = to.kernels.spmm(
+            adj.indptr,
+            adj.indices,
+            adj.edge_ids,
+            None if w is None else w.reshape(len(w), n_heads),
+            a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
+            *([None if scale is None else to.array(scale) for scale in scales] if scales else ()),
+        )
+        return to.tensor(y.reshape(len(y), *a.shape[1:]))
 
 
 def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
@@ -129,80 +177,106 @@ def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
     -------
     s : (n_edges, *heads)
     """
-    a, b = _array(x), _array(z)
-    _, *heads, d = a.shape
-    n_heads = prod(heads)
-    s = kernels_for(x).sddmm(
-        adj.indptr,
-        adj.indices,
-        adj.edge_ids,
-        a.reshape(len(a), n_heads, d),
-        b.reshape(len(b), n_heads, d),
-    )
-    return torch.from_numpy(s.reshape(len(s), *heads))
+    to = bridge_to(adj)
+    with to.stream():
+        a, b = to.array(x), to.array(z)
+        _, *heads, d = a.shape
+        n_heads = prod(heads)
+        s = to.kernels.sddmm(
+            adj.indptr,
+            adj.indices,
+            adj.edge_ids,
+            a.reshape(len(a), n_heads, d),
+            b.reshape(len(b), n_heads, d),
+        )
+        return to.tensor(s.reshape(len(s), *heads))
 
 
 def segment_sum(adj: Adjacency, values: Tensor) -> Tensor:
     """Sum of ``values`` (n_edges, ...) over the edges of each row: (n_src, ...)."""
-    v = _array(values)
-    y = kernels_for(values).segment_sum(adj.indptr, adj.edge_ids, _table(v))
-    return torch.from_numpy(y.reshape(len(y), *v.shape[1:]))
+    to = bridge_to(adj)
+    with to.stream():
+        v = to.array(values)
+        y = to.kernels.segment_sum(adj.indptr, adj.edge_ids, _table(v))
+        return to.tensor(y.reshape(len(y), *v.shape[1:]))
 
 
 def segment_argmax(adj: Adjacency, values: Tensor) -> Tensor:
     """Edge of the largest of ``values`` (n_edges, ...) in each row, -1 in an empty row: int64."""
-    v = _array(values)
-    _, edge = kernels_for(values).segment_max(adj.indptr, adj.edge_ids, _table(v))
-    return torch.from_numpy(edge.reshape(len(edge), *v.shape[1:]))
+    to = bridge_to(adj)
+    with to.stream():
+        v = to.array(values)
+        _, edge = to.kernels.segment_max(adj.indptr, adj.edge_ids, _table(v))
+        return to.tensor(edge.reshape(len(edge), *v.shape[1:]))
+
+
+def out_degrees(adj: Adjacency) -> Tensor:
+    """(n_src,) int64: edges of each row."""
+    to = bridge_to(adj)
+    with to.stream():
+        return to.tensor(adj.out_degrees)
 
 
 def edge_softmax(adj: Adjacency, scores: Tensor) -> Tensor:
     """Softmax of ``scores`` (n_edges, ...) over the edges of each row."""
-    s = _array(scores)
-    y = kernels_for(scores).edge_softmax(adj.indptr, adj.edge_ids, _table(s))
-    return torch.from_numpy(y.reshape(s.shape))
+    to = bridge_to(adj)
+    with to.stream():
+        s = to.array(scores)
+        y = to.kernels.edge_softmax(adj.indptr, adj.edge_ids, _table(s))
+        return to.tensor(y.reshape(s.shape))
 
 
 def edge_softmax_gradient(adj: Adjacency, alpha: Tensor, t: Tensor) -> Tensor:
     """``alpha * (t - sum of alpha * t over the row)``, all (n_edges, ...)."""
-    a, b = _array(alpha), _array(t)
-    y = kernels_for(alpha).edge_softmax_gradient(adj.indptr, adj.edge_ids, _table(a), _table(b))
-    return torch.from_numpy(y.reshape(a.shape))
+    to = bridge_to(adj)
+    with to.stream():
+        a, b = to.array(alpha), to.array(t)
+        y = to.kernels.edge_softmax_gradient(adj.indptr, adj.edge_ids, _table(a), _table(b))
+        return to.tensor(y.reshape(a.shape))
 
 
 def expand(adj: Adjacency, x: Tensor) -> Tensor:
     """``x[i]`` for every edge e: i -> j: from (n_src, ...) to (n_edges, ...)."""
-    a = _array(x)
-    y = kernels_for(x).expand(adj.indptr, adj.edge_ids, _table(a))
-    return torch.from_numpy(y.reshape(len(y), *a.shape[1:]))
+    to = bridge_to(adj)
+    with to.stream():
+        a = to.array(x)
+        y = to.kernels.expand(adj.indptr, adj.edge_ids, _table(a))
+        return to.tensor(y.reshape(len(y), *a.shape[1:]))
 
 
-def attention(adj: Adjacency, score_src: Tensor, score_dst: Tensor, x: Tensor, slope: float) -> Any:
-    """What the kernel gives: arrays, the result first, for heads (n, H) and x (n_dst, H, d)."""
-    arrays = (_array(t) for t in (score_src, score_dst, x))
-    return kernels_for(x).attention(adj.indptr, adj.indices, *arrays, slope)
+def attention(
+    adj: Adjacency, score_src: Tensor, score_dst: Tensor, x: Tensor, slope: float
+) -> tuple[Tensor, Any]:
+    """For heads (n, H) and x (n_dst, H, d): the result, and what its gradient needs beside it."""
+    to = bridge_to(adj)
+    with to.stream():
+        arrays = (to.array(t) for t in (score_src, score_dst, x))
+        attended = to.kernels.attention(adj.indptr, adj.indices, *arrays, slope)
+        return to.tensor(attended.y), attended._replace(y=None)
 
 
 def attention_gradient(
     adj: Adjacency,
-    score_src: Tensor,
-    score_dst: Tensor,
-    x: Tensor,
+    inputs: tuple[Tensor, Tensor, Tensor],
     slope: float,
-    attended: Any,
+    output: Tensor,
+    kept: Any,
     grad: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients in the scores and in x, of ``attended``, which :func:`attention` gave."""
-    arrays = (_array(t) for t in (score_src, score_dst, x))
-    by_column = (adj.T.indptr, adj.T.indices)
-    gradients = kernels_for(x).attention_gradient(
-        *by_column, *arrays, slope, attended, _array(grad)
-    )
-    d_src, d_dst, d_x = (torch.from_numpy(g) for g in gradients)
+    """Gradients in the scores and in x, of the ``output`` that :func:`attention` gave."""
+    to = bridge_to(adj)
+    with to.stream():
+        arrays = (to.array(t) for t in inputs)
+        attended = kept._replace(y=to.array(output))
+        by_column = (adj.T.indptr, adj.T.indices)
+        gradients = to.kernels.attention_gradient(
+            *by_column, *arrays, slope, attended, to.array(grad)
+        )
+        d_src, d_dst, d_x = (to.tensor(g) for g in gradients)
     return d_src, d_dst, d_x
 
 
-def _array(x: Tensor) -> Array:
+def _as_array(x: Tensor) -> Array:
     """The same memory as an array, copied only where it is not contiguous.
 
     Forced, because forward mode hands in zeros that have no memory of their own.

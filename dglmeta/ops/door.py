@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dglmeta.errors import DataError
+from dglmeta.errors import DataError, DeviceError
 from dglmeta.graph.adjacency import Adjacency
 from dglmeta.ops import backend
 
@@ -31,15 +31,15 @@ def check_adjacency(op: str, adj: Any) -> None:
         )
 
 
-def check_rows(op: str, name: str, x: Any, n: int, what: str) -> None:
-    """Refuse anything but a dense float tensor on a known device with one row for each of n.
+def check_rows(op: str, adj: Adjacency, name: str, x: Any, n: int, what: str) -> None:
+    """Refuse anything but a dense float tensor where the adjacency lies, a row for each of n.
 
     Raises
     ------
     DataError
         If x is not a dense tensor, not float32 or float64, or has another number of rows.
     DeviceError
-        If there are no kernels for its device.
+        If there are no kernels for its device, or the adjacency lies on another.
     """
     if not isinstance(x, Tensor) or x.layout is not torch.strided:
         got = x.layout if isinstance(x, Tensor) else type(x).__name__
@@ -58,6 +58,12 @@ def check_rows(op: str, name: str, x: Any, n: int, what: str) -> None:
             f"other way."
         )
     backend.kernels_for(x)
+    if x.device.type != backend.bridge_to(adj).device_type:
+        raise DeviceError(
+            f"ops.{op}: expected {name} where the adjacency lies, on {adj.device!r}, got a tensor "
+            f"on {str(x.device)!r}. Move the adjacency, once: adj.to({x.device.type!r}), or "
+            f"hg.to({x.device.type!r}) for a whole graph."
+        )
 
 
 def check_same_kind(op: str, name: str, x: Tensor, other_name: str, other: Tensor) -> None:

@@ -57,8 +57,8 @@ class Attention(torch.autograd.Function):
         ctx: Any, adj: Adjacency, score_src: Tensor, score_dst: Tensor, x: Tensor, slope: float
     ) -> Tensor:
         """(n_src, H, d)."""
-        y, *ctx.kept = backend.attention(adj, score_src, score_dst, x, slope)
-        ctx.adj, ctx.slope, output = adj, slope, torch.from_numpy(y)
+        output, ctx.kept = backend.attention(adj, score_src, score_dst, x, slope)
+        ctx.adj, ctx.slope = adj, slope
         ctx.save_for_backward(score_src, score_dst, x, output)
         return output
 
@@ -67,8 +67,9 @@ class Attention(torch.autograd.Function):
         """By the kernel; through the composition where the gradient is to be differentiated."""
         *inputs, output = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            attended = (output.detach().numpy(), *ctx.kept)
-            gradients = backend.attention_gradient(ctx.adj, *inputs, ctx.slope, attended, grad)
+            gradients = backend.attention_gradient(
+                ctx.adj, inputs, ctx.slope, output, ctx.kept, grad
+            )
             return None, *gradients, None
         wanted = [t for t, need in zip(inputs, ctx.needs_input_grad[1:4], strict=True) if need]
         y = composed_attention(ctx.adj, *inputs, ctx.slope)

@@ -49,8 +49,8 @@ def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
     tensor([3., 2.])
     """
     check_adjacency("sddmm", adj)
-    check_rows("sddmm", "x", x, adj.n_src, "source")
-    check_rows("sddmm", "z", z, adj.n_dst, "destination")
+    check_rows("sddmm", adj, "x", x, adj.n_src, "source")
+    check_rows("sddmm", adj, "z", z, adj.n_dst, "destination")
     check_same_kind("sddmm", "x", x, "z", z)
     if x.ndim < 2 or x.shape[1:] != z.shape[1:]:
         raise DataError(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from dglmeta.graph.adjacency import Adjacency
+from dglmeta.ops import backend
 from dglmeta.ops.door import check_adjacency, check_rows
 from dglmeta.ops.rules import Expand, SegmentArgmax, SegmentSum
 
@@ -48,7 +47,7 @@ def segment_sum(adj: Adjacency, values: Tensor) -> Tensor:
     tensor([2., 4., 0.])
     """
     check_adjacency("segment_sum", adj)
-    check_rows("segment_sum", "values", values, adj.n_edges, "edge")
+    check_rows("segment_sum", adj, "values", values, adj.n_edges, "edge")
     return SegmentSum.apply(adj, values)
 
 
@@ -65,9 +64,9 @@ def segment_mean(adj: Adjacency, values: Tensor) -> Tensor:
     tensor([2., 2., 0.])
     """
     check_adjacency("segment_mean", adj)
-    check_rows("segment_mean", "values", values, adj.n_edges, "edge")
-    counts = torch.from_numpy(np.maximum(adj.out_degrees, 1))
-    counts = counts.to(values.device, values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    check_rows("segment_mean", adj, "values", values, adj.n_edges, "edge")
+    counts = backend.out_degrees(adj).clamp(min=1).to(values.dtype)
+    counts = counts.reshape(-1, *[1] * (values.ndim - 1))
     return SegmentSum.apply(adj, values) / counts
 
 
@@ -85,7 +84,7 @@ def segment_max(adj: Adjacency, values: Tensor) -> Tensor:
     tensor([-2., -1.,  0.])
     """
     check_adjacency("segment_max", adj)
-    check_rows("segment_max", "values", values, adj.n_edges, "edge")
+    check_rows("segment_max", adj, "values", values, adj.n_edges, "edge")
     if adj.n_edges == 0:
         return SegmentSum.apply(adj, values)  # zeros that still depend on values for autograd
     edge = SegmentArgmax.apply(adj, values)
@@ -125,7 +124,7 @@ def gather_src(adj: Adjacency, x: Tensor) -> Tensor:
     tensor([6., 5., 6.])
     """
     check_adjacency("gather_src", adj)
-    check_rows("gather_src", "x", x, adj.n_src, "source")
+    check_rows("gather_src", adj, "x", x, adj.n_src, "source")
     return Expand.apply(adj, x)
 
 
@@ -143,5 +142,5 @@ def gather_dst(adj: Adjacency, x: Tensor) -> Tensor:
     tensor([5., 5., 6.])
     """
     check_adjacency("gather_dst", adj)
-    check_rows("gather_dst", "x", x, adj.n_dst, "destination")
+    check_rows("gather_dst", adj, "x", x, adj.n_dst, "destination")
     return Expand.apply(adj.T, x)

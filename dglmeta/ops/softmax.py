@@ -51,5 +51,5 @@ def edge_softmax(adj: Adjacency, scores: Tensor) -> Tensor:
     tensor([0.5000, 0.5000, 1.0000])
     """
     check_adjacency("edge_softmax", adj)
-    check_rows("edge_softmax", "scores", scores, adj.n_edges, "edge")
+    check_rows("edge_softmax", adj, "scores", scores, adj.n_edges, "edge")
     return EdgeSoftmax.apply(adj, scores)

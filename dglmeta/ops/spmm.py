@@ -67,9 +67,9 @@ def spmm(
             [30.]])
     """
     check_adjacency("spmm", adj)
-    check_rows("spmm", "x", x, adj.n_dst, "destination")
+    check_rows("spmm", adj, "x", x, adj.n_dst, "destination")
     if weight is not None:
-        check_rows("spmm", "weight", weight, adj.n_edges, "edge")
+        check_rows("spmm", adj, "weight", weight, adj.n_edges, "edge")
         check_same_kind("spmm", "x", x, "weight", weight)
         if weight.ndim > 1 and weight.shape[1:] != x.shape[1 : weight.ndim]:
             raise DataError(
@@ -96,7 +96,7 @@ def _scaled_spmm(
     ):
         if scale is None:
             continue
-        check_rows("spmm", name, scale, n, node)
+        check_rows("spmm", adj, name, scale, n, node)
         check_same_kind("spmm", "x", x, name, scale)
         if scale.ndim != 1:
             raise DataError(

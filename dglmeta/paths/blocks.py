@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dglmeta.graph import Adjacency, EdgeType, Step
-from dglmeta.kernels.cpu.relabel import Met, relabel_rows
+from dglmeta.kernels.cpu.relabel import Met
 from dglmeta.kernels.cpu.sample import Drawn
+from dglmeta.kernels.twins import twin
 from dglmeta.paths.chain import Array
 from dglmeta.paths.frontier import (
     Fanouts,
     Seeds,
+    array_of,
     as_heterograph,
     draw_hop,
     read_seeds,
@@ -85,7 +87,8 @@ def sample_blocks(
     -------
     sample : NeighborBlocks
         Nodes are numbered within each type: distinct seeds in the order given, then the new nodes
-        of each hop by rising id.
+        of each hop by rising id. Its arrays lie where the graph does; a graph on a GPU is sampled
+        there, and gives the same sample.
 
     Raises
     ------
@@ -121,12 +124,12 @@ def sample_blocks(
     """
     hg = as_heterograph(hg_or_adjacency)
     nodes, ways = read_seeds(hg, seeds), ways_of(hg, fanouts, seed, both_ways)
-    blocks = []
+    kernels, blocks = twin("relabel", array_of(hg)), []
     for hop in range(len(fanouts)):
         drawn = draw_hop(ways, nodes, hop)
         met = [Met(ids, sent_from(t, ways, drawn), hg.n_nodes[t]) for t, ids in nodes.items()]
         n_dst, local = _sizes(nodes), {}
-        for node_type, (ids, renumbered) in zip(nodes, relabel_rows(met), strict=True):
+        for node_type, (ids, renumbered) in zip(nodes, kernels.relabel_rows(met), strict=True):
             nodes[node_type] = ids
             steps = [way.step for way in ways if way.step.source == node_type]
             local.update(zip(steps, renumbered, strict=True))

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR, MetaPath
-from dglmeta.kernels.cpu.spgemm import multiply_reach, multiply_values
-from dglmeta.kernels.cpu.spgemm_masked import multiply_masked
+from dglmeta.kernels.twins import is_on_device, namespace, repeat_each, twin
 
 __all__ = [
     "Mode",
@@ -82,9 +81,9 @@ def check_ids(where: str, ids: npt.ArrayLike, n: int, node_type: str) -> Array:
     DataError
         If they are not integers in [0, n).
     """
-    array = np.asarray(ids)
+    array = ids if is_on_device(ids) else np.asarray(ids)
     if array.size == 0:
-        return np.zeros(0, np.int64)
+        return namespace(array).zeros(0, np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"{where}: expected {node_type!r} ids as a flat integer array, got {array.dtype} of "
@@ -111,7 +110,7 @@ def chain_of(hg: HeteroCSR, path: MetaPath, mode: Mode, rows: Array | None = Non
         values = None
         if mode == "walk":
             degrees = adj.out_degrees
-            values = np.repeat(1 / np.maximum(degrees, 1), degrees)
+            values = repeat_each(1 / np.maximum(degrees, 1), degrees)
         chain.append(Sparse(adj.indptr, adj.indices, values, adj.n_dst))
     if rows is not None:
         chain[0] = take_rows(chain[0], rows)
@@ -121,16 +120,21 @@ def chain_of(hg: HeteroCSR, path: MetaPath, mode: Mode, rows: Array | None = Non
 def take_rows(matrix: Sparse, rows: Array) -> Sparse:
     """The matrix of these rows, in their order; rows may repeat."""
     first, last = matrix.indptr[rows], matrix.indptr[rows + 1]
-    indptr = np.zeros(len(rows) + 1, np.int64)
+    xp = namespace(matrix.indptr)
+    indptr = xp.zeros(len(rows) + 1, np.int64)
     np.cumsum(last - first, out=indptr[1:])
-    position = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], last - first)
+    position = xp.arange(int(indptr[-1])) + repeat_each(first - indptr[:-1], last - first)
     values = None if matrix.values is None else matrix.values[position]
     return Sparse(indptr, matrix.indices[position], values, matrix.n_cols)
 
 
-def identity(n: int) -> Sparse:
-    """Multiplying by it changes nothing but that entries in the same place become one."""
-    return Sparse(np.arange(n + 1), np.arange(n, dtype=np.int32), None, n)
+def identity(n: int, like: Array) -> Sparse:
+    """Multiplying by it changes nothing but that entries in the same place become one.
+
+    It lies where ``like`` lies.
+    """
+    xp = namespace(like)
+    return Sparse(xp.arange(n + 1), xp.arange(n, dtype=np.int32), None, n)
 
 
 def multiply(a: Sparse, b: Sparse, mode: Mode, *, sort: bool) -> Sparse:
@@ -141,11 +145,13 @@ def multiply(a: Sparse, b: Sparse, mode: Mode, *, sort: bool) -> Sparse:
     DataError
         If a number of path instances does not fit into 63 bits.
     """
+    spgemm = twin("spgemm", a.indptr)
     if mode == "reach":
-        structure = multiply_reach(a.indptr, a.indices, b.indptr, b.indices, b.n_cols, sort=sort)
+        structures = a.indptr, a.indices, b.indptr, b.indices
+        structure = spgemm.multiply_reach(*structures, b.n_cols, sort=sort)
         return Sparse(*structure, None, b.n_cols)
     with _counts_in_range():
-        return Sparse(*multiply_values(*a[:3], *b[:3], b.n_cols, sort=sort), b.n_cols)
+        return Sparse(*spgemm.multiply_values(*a[:3], *b[:3], b.n_cols, sort=sort), b.n_cols)
 
 
 def multiply_in_mask(a: Sparse, b: Sparse, mask: Sparse, mode: Mode) -> Sparse:
@@ -157,7 +163,8 @@ def multiply_in_mask(a: Sparse, b: Sparse, mask: Sparse, mode: Mode) -> Sparse:
         As for :func:`multiply`.
     """
     with _counts_in_range():
-        *structure, values = multiply_masked(*a[:3], *b[:3], *mask[:2], b.n_cols)
+        spgemm = twin("spgemm_masked", a.indptr)
+        *structure, values = spgemm.multiply_masked(*a[:3], *b[:3], *mask[:2], b.n_cols)
     return Sparse(*structure, None if mode == "reach" else values, b.n_cols)
 
 

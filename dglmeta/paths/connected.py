@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from dglmeta.errors import DataError
 from dglmeta.graph import HeteroCSR, MetaPath, as_csr
-from dglmeta.kernels.cpu.membership import connected_pairs, count_pairs
-from dglmeta.kernels.cpu.negative import contains, random_numbers
 from dglmeta.kernels.cpu.path_try import MOST_PATHS
 from dglmeta.kernels.rng import derive_seed
+from dglmeta.kernels.twins import namespace, twin
 from dglmeta.paths.chain import Array, check_ids, read_metapath
+from dglmeta.paths.frontier import array_of, beside
 from dglmeta.paths.route import Route
 
 __all__ = [
@@ -55,6 +55,7 @@ def metapath_connected(
     Returns
     -------
     connected : (n,) bool
+        Where the graph lies.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def metapath_connected(
             f"metapath_connected: expected as many sources as targets, got {len(source)} and "
             f"{len(target)}. Give one of each per pair."
         )
-    return are_connected(Route(hg, path), source, target)
+    return are_connected(Route(hg, path), beside(hg, source), beside(hg, target))
 
 
 def estimate_density(hg: Any, metapath: MetaPath | str, n: int = 10_000, seed: int = 0) -> Density:
@@ -126,49 +127,66 @@ def estimate_density(hg: Any, metapath: MetaPath | str, n: int = 10_000, seed: i
     n_sources, n_targets = route.n_nodes[0], route.n_nodes[-1]
     if n_sources == 0 or n_targets == 0:
         return Density(0.0, 0.0)
-    src, dst = random_pairs(seed, 0, n, n_sources, n_targets)
-    share = float(are_connected(route, src, dst).mean())
+    src, dst = random_pairs(seed, 0, n, n_sources, n_targets, like=array_of(hg))
+    share = int(np.count_nonzero(are_connected(route, src, dst))) / n
     return Density(share, float(np.sqrt(share * (1 - share) / n)))
 
 
 def random_pairs(
-    seed: int, begin: int, end: int, n_sources: int, n_targets: int
+    seed: int, begin: int, end: int, n_sources: int, n_targets: int, like: Array | None = None
 ) -> tuple[Array, Array]:
-    """Numbers ``begin..end-1`` of a sequence of uniform pairs of a source and a target."""
-    src = random_numbers(derive_seed(seed, SOURCE), begin, end, n_sources)
-    return src, random_numbers(derive_seed(seed, TARGET), begin, end, n_targets)
+    """Numbers ``begin..end-1`` of a sequence of uniform pairs of a source and a target.
+
+    They lie where the array ``like`` does.
+    """
+    kernels = twin("negative", like)
+    src = kernels.random_numbers(derive_seed(seed, SOURCE), begin, end, n_sources)
+    return src, kernels.random_numbers(derive_seed(seed, TARGET), begin, end, n_targets)
 
 
 def are_connected(route: Route, src: Array, dst: Array) -> Array:
     """(n,) bool: whether the route joins each pair of valid ids."""
     if len(route.path) == 1:
-        return contains(route.forward.indptr[0], route.forward.indices[0], src, dst)
+        step = route.forward.indptr[0], route.forward.indices[0]
+        return twin("negative", src).contains(*step, src, dst)
+    if len(src) == 0:
+        return src != dst
     taken = _taken(route, src, dst)
-    return connected_pairs(*taken.chains, taken.src, taken.dst, taken.middle, taken.pair_ns)
+    kernels = twin("membership", src)
+    return kernels.connected_pairs(*taken.chains, taken.src, taken.dst, taken.middle, taken.pair_ns)
 
 
 def count_instances(hg: HeteroCSR, path: MetaPath, src: Array, dst: Array) -> Array:
     """(n,) int64: how many instances of the path join each pair; memory as for membership.
+
+    Where the graph lies.
 
     Raises
     ------
     DataError
         If so many instances leave a source that a number might not fit into int64.
     """
-    route = Route(hg, path)
-    if _most_paths(route) >= MOST_PATHS and route.n_paths(src).max(initial=0) >= MOST_PATHS:
+    route, src, dst = Route(hg, path), beside(hg, src), beside(hg, dst)
+    if _most_paths(route) >= MOST_PATHS and _largest(route.n_paths(src)) >= MOST_PATHS:
         raise DataError(
             f"count_instances: expected fewer than 2**61 instances of '{path}' from a node, got "
             f"more. Take a shorter meta-path."
         )
+    if len(src) == 0:
+        return src
     taken = _taken(route, src, dst)
-    return count_pairs(*taken.chains, taken.src, taken.dst, taken.middle, taken.pair_ns)
+    return twin("membership", src).count_pairs(
+        *taken.chains, taken.src, taken.dst, taken.middle, taken.pair_ns
+    )
 
 
 def _most_paths(route: Route) -> float:
     """A bound on the paths from any node: the largest degrees multiplied."""
-    largest = [float(np.diff(indptr).max(initial=0)) for indptr in route.forward.indptr]
-    return float(np.prod(largest))
+    return float(np.prod([float(_largest(np.diff(p))) for p in route.forward.indptr]))
+
+
+def _largest(numbers: Array) -> int:
+    return int(numbers.max()) if len(numbers) else 0
 
 
 class _Taken(NamedTuple):
@@ -182,7 +200,12 @@ class _Taken(NamedTuple):
 
 
 def _taken(route: Route, src: Array, dst: Array) -> _Taken:
-    """The cheaper of taking pairs by source and by target."""
+    """The cheaper of taking pairs by source and by target; the answers are the same.
+
+    On a device two steps take no marks, which alone would make one end better than the other.
+    """
+    if route.is_on_device and len(route.path) <= 2:
+        return _Taken((route.forward, route.backward, route.n_nodes), src, dst, 1, 0.0)
     n_sources, n_targets = _n_distinct(src, route.n_nodes[0]), _n_distinct(dst, route.n_nodes[-1])
     meeting = route.meet(src, n_sources, dst, len(src))
     turned = route.reversed()
@@ -196,6 +219,6 @@ def _taken(route: Route, src: Array, dst: Array) -> _Taken:
 def _n_distinct(ids: Array, n: int) -> int:
     if 8 * len(ids) < n:
         return len(np.unique(ids))
-    seen = np.zeros(n, bool)
+    seen = namespace(ids).zeros(n, bool)
     seen[ids] = True
     return int(np.count_nonzero(seen))

@@ -10,9 +10,10 @@ import numpy as np
 from dglmeta.errors import BudgetError, DataError
 from dglmeta.graph import HeteroCSR
 from dglmeta.kernels.cpu.negative import random_numbers, sample_negatives
-from dglmeta.kernels.cpu.path_draw import EDGES_A_TRY, NONE, UNDECIDED, draw_targets
-from dglmeta.kernels.cpu.path_try import MOST_PATHS, try_paths
+from dglmeta.kernels.cpu.path_draw import EDGES_A_TRY, NONE, UNDECIDED
+from dglmeta.kernels.cpu.path_try import MOST_PATHS
 from dglmeta.kernels.rng import derive_seed, random_array
+from dglmeta.kernels.twins import is_on_device, namespace, to_host, twin
 from dglmeta.paths.chain import Array
 from dglmeta.paths.connected import are_connected, random_pairs
 from dglmeta.paths.product import metapath_product
@@ -63,7 +64,9 @@ def by_source(
     def draw(rows: Array, most_edges: int) -> tuple[Array, Array]:
         chains = route.forward, route.backward, route.n_nodes, route.onward
         limits = {"joined": joined, "most_edges": most_edges}
-        return draw_targets(*chains, rows, per_source, seed, middle, **limits)
+        kernels = twin("path_draw", rows)
+        targets, n_tries = kernels.draw_targets(*chains, rows, per_source, seed, middle, **limits)
+        return targets, n_tries
 
     budget = TRIES_A_PAIR * EDGES_A_TRY * per_source
     targets, n_tries = draw(sources, budget)
@@ -72,7 +75,7 @@ def by_source(
         hard = sources[undecided]
         n_edges = sum(len(indices) for indices in route.forward.indices)
         to_list = np.minimum(route.n_paths(hard), n_edges)
-        if to_list.sum(dtype=np.float64) > budget * len(sources):
+        if float(to_list.sum(dtype=np.float64)) > budget * len(sources):
             n_found = int(np.count_nonzero(targets[undecided] >= 0))
             n_tried = int(n_tries[undecided].sum())
             # One more of each, as none found yet does not mean that there are none.
@@ -96,9 +99,9 @@ def draw_sources(
 
     Every candidate has a random rank, and those of lowest rank are taken.
     """
-    rank = random_array(derive_seed(seed, RANK), 0, candidates)
+    rank = _random_bits(derive_seed(seed, RANK), candidates)
     share = _share_with_paths(route, candidates) if joined else 1.0
-    kept, targets = [candidates[:0]], [np.empty((0, per_source), np.int64)]
+    kept, targets = [candidates[:0]], [namespace(rank).empty((0, per_source), np.int64)]
     n_kept = n_seen = 0
     while n_kept < n and n_seen < len(candidates):
         missing = n - n_kept
@@ -114,10 +117,20 @@ def draw_sources(
     return sources[order], drawn[order]
 
 
+def _random_bits(seed: int, rows: Array) -> Array:
+    """(n,) uint64, where the rows lie."""
+    if not is_on_device(rows):
+        return random_array(seed, 0, rows)
+    from dglmeta.kernels.gpu import rng
+
+    bits: Array = rng.random_array(seed, 0, rows)
+    return bits
+
+
 def _share_with_paths(route: Route, candidates: Array) -> float:
     """About how many of the sources are joined to something, from some of them."""
     some = candidates[:: len(candidates) // SAMPLE + 1]
-    return (np.count_nonzero(route.n_paths(some)) + 1) / (len(some) + 1)
+    return (int(np.count_nonzero(route.n_paths(some))) + 1) / (len(some) + 1)
 
 
 def _lowest(rank: Array, n: int) -> Array:
@@ -148,36 +161,43 @@ def try_pairs(
     BudgetError
         If too few of the tries fit.
     """
+    none = sources[:0]
     n_pairs = len(sources) * route.n_nodes[-1]
     if joined:
         n_paths = route.n_paths(sources)
-        total = n_paths.sum(dtype=np.float64)
+        total = float(n_paths.sum(dtype=np.float64))
         if total == 0:
             _refuse_none(where, route)
         if total < min(MOST_PATHS, n_pairs):
-            before = np.append(0, np.cumsum(n_paths))
+            before = namespace(n_paths).zeros(len(n_paths) + 1, np.int64)
+            np.cumsum(n_paths, out=before[1:])
             tries = _tries_of_paths(route, sources, before, seed)
-            return _collect(where, n, tries, total / n_pairs, joined)
+            return _collect(where, n, tries, none, total / n_pairs, joined)
 
     def tries_of_pairs(begin: int, end: int) -> _Tries:
-        row, dst = random_pairs(seed, begin, end, len(sources), route.n_nodes[-1])
+        row, dst = random_pairs(seed, begin, end, len(sources), route.n_nodes[-1], like=sources)
         src = sources[row]
         return _Tries(src, dst, are_connected(route, src, dst) == joined)
 
-    return _collect(where, n, tries_of_pairs, 1.0, joined)
+    return _collect(where, n, tries_of_pairs, none, 1.0, joined)
 
 
 def _tries_of_paths(
     route: Route, sources: Array, before: Array, seed: int
 ) -> Callable[[int, int], _Tries]:
     """Tries of uniformly drawn paths, ``before[s]`` of which start before source s."""
-    middle = route.meet(route.backward.indices[0], 1, route.forward.indices[-1], 1).middle
+    chains, n_paths = (route.forward, route.backward, route.n_nodes, route.onward), int(before[-1])
+    kernels, middle = twin("path_try", sources), 1
+    if len(route.path) > 2 or not route.is_on_device:
+        middle = route.meet(route.backward.indices[0], 1, route.forward.indices[-1], 1).middle
 
     def tries_of_paths(begin: int, end: int) -> _Tries:
-        numbers = random_numbers(derive_seed(seed, NUMBER), begin, end, int(before[-1]))
+        draw = twin("negative", sources).random_numbers
+        numbers = draw(derive_seed(seed, NUMBER), begin, end, n_paths)
+        if route.is_on_device:  # where numbers need not rise
+            return _Tries(*kernels.try_paths(*chains, sources, before, numbers, middle))
         order = np.argsort(numbers)
-        chains = route.forward, route.backward, route.n_nodes, route.onward
-        in_order = try_paths(*chains, sources, before, numbers[order], middle)
+        in_order = kernels.try_paths(*chains, sources, before, numbers[order], middle)
         tries = _Tries(*(np.empty_like(part) for part in in_order))
         for part, part_in_order in zip(tries, in_order, strict=True):
             part[order] = part_in_order
@@ -187,10 +207,15 @@ def _tries_of_paths(
 
 
 def _collect(
-    where: str, n: int, tries: Callable[[int, int], _Tries], size: float, joined: bool
+    where: str,
+    n: int,
+    tries: Callable[[int, int], _Tries],
+    none: Array,
+    size: float,
+    joined: bool,
 ) -> Pairs:
     """The first n tries that fit, of ``size`` times as many as there are pairs of nodes."""
-    found: list[Pairs] = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    found: list[Pairs] = [(none, none)]
     n_found = n_tried = 0
     while n_found < n:
         if n_tried > 1_000_000 + TRIES_A_PAIR * n:
@@ -198,9 +223,10 @@ def _collect(
         tries_a_pair = (n_tried + 1) / (n_found + 1)
         n_more = min(int(1.1 * (n - n_found) * tries_a_pair) + 16, TRIES_AT_ONCE)
         src, dst, fits = tries(n_tried, n_tried + n_more)
-        found.append((src[fits], dst[fits]))
+        fitting = np.flatnonzero(fits)
+        found.append((src[fitting], dst[fitting]))
         n_tried += n_more
-        n_found += int(np.count_nonzero(fits))
+        n_found += len(fitting)
     src, dst = (np.concatenate(ends)[:n] for ends in zip(*found, strict=True))
     return src, dst
 
@@ -211,13 +237,21 @@ def is_small(route: Route, sources: Array, n: int) -> bool:
     # An estimate first: to count all paths, every edge of the graph may have to be passed.
     if route.edges_to_list(sources) > 10 * most:
         return False
-    return bool(route.n_paths(sources).sum(dtype=np.float64) <= most)
+    return float(route.n_paths(sources).sum(dtype=np.float64)) <= most
 
 
 def draw_from_product(
     where: str, hg: HeteroCSR, route: Route, sources: Array, n: int, seed: int, *, joined: bool
 ) -> Pairs:
-    """Pairs from the product's rows of some sources, or from the places they leave empty."""
+    """Pairs from the product's rows of some sources, or from the places they leave empty.
+
+    Small as it is, it is built on the host, where its entries come in the same order always.
+    """
+    if route.is_on_device:
+        there = Route(hg.host, route.path), to_host(sources)
+        src, dst = draw_from_product(where, hg.host, *there, n, seed, joined=joined)
+        xp = namespace(sources)
+        return xp.asarray(src), xp.asarray(dst)
     product = metapath_product(hg, route.path, rows=sources, sort=not joined)
     n_targets = route.n_nodes[-1]
     indptr = product.indptr.astype(np.int64)

@@ -9,16 +9,18 @@ import numpy.typing as npt
 
 from dglmeta.errors import ConfigError, DataError, SchemaError
 from dglmeta.graph import Adjacency, EdgeType, HeteroCSR, Schema, Step, as_csr
-from dglmeta.kernels.cpu.relabel import distinct
-from dglmeta.kernels.cpu.sample import Drawn, Frontier, sample_each
+from dglmeta.kernels.cpu.sample import Drawn, Frontier
 from dglmeta.kernels.rng import derive_seed
+from dglmeta.kernels.twins import is_on_device, namespace, to_host, twin
 from dglmeta.paths.chain import Array, check_ids
 
 __all__ = [
     "Fanouts",
     "Seeds",
     "Way",
+    "array_of",
     "as_heterograph",
+    "beside",
     "draw_hop",
     "read_seeds",
     "sent_from",
@@ -65,8 +67,19 @@ def as_heterograph(graph: Any) -> HeteroCSR:
     return HeteroCSR(Schema((NODE,), (EDGE,)), {NODE: graph.n_src}, {EDGE: graph})
 
 
+def array_of(hg: HeteroCSR) -> Array | None:
+    """One of the graph's arrays, which tells ``twin`` and ``namespace`` where it lies."""
+    return next((adj.indptr for adj in hg.adjacencies.values()), None)
+
+
+def beside(hg: HeteroCSR, ids: Array) -> Array:
+    """The same ids where the graph lies."""
+    like = array_of(hg)
+    return namespace(like).asarray(ids) if is_on_device(like) else to_host(ids)
+
+
 def read_seeds(hg: HeteroCSR, seeds: Seeds) -> dict[str, Array]:
-    """Distinct seeds of every node type, int64, in the order given.
+    """Distinct seeds of every node type, int64, in the order given, where the graph lies.
 
     Raises
     ------
@@ -90,7 +103,10 @@ def read_seeds(hg: HeteroCSR, seeds: Seeds) -> dict[str, Array]:
             f"There are: {', '.join(types)}."
         )
     ids = {t: check_ids("sample_neighbors", seeds.get(t, ()), hg.n_nodes[t], t) for t in types}
-    return {t: distinct(some) if len(some) else some for t, some in ids.items()}
+    return {
+        t: beside(hg, twin("relabel", some).distinct(some) if len(some) else some)
+        for t, some in ids.items()
+    }
 
 
 def ways_of(hg: HeteroCSR, fanouts: Fanouts, seed: int, both_ways: bool) -> list[Way]:
@@ -123,7 +139,7 @@ def draw_hop(ways: Sequence[Way], nodes: Mapping[str, Array], hop: int) -> list[
         Frontier(adj.indptr, adj.indices, adj.edge_ids, nodes[step.target], fanouts[hop], seed)
         for step, adj, fanouts, seed in ways
     ]
-    return sample_each(frontiers, hop)
+    return twin("sample", ways[0].arriving.indptr).sample_each(frontiers, hop) if ways else []
 
 
 def sent_from(node_type: str, ways: Sequence[Way], drawn: Sequence[Drawn]) -> list[Drawn]:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.errors import ConfigError, SchemaError
+from dglmeta.errors import ConfigError, DeviceError, SchemaError
 from dglmeta.graph import EdgeType, HeteroCSR, Step
-from dglmeta.kernels.cpu.hub import hub_edges, top_hubs
-from dglmeta.kernels.cpu.relabel import Numbering, distinct, look_up, number
+from dglmeta.kernels.cpu.relabel import Numbering
+from dglmeta.kernels.twins import namespace, repeat_each, twin
 from dglmeta.paths.chain import Array, check_ids
-from dglmeta.paths.frontier import as_heterograph
+from dglmeta.paths.frontier import array_of, as_heterograph, beside
 from dglmeta.paths.neighbors import EdgeList, NeighborSample, local_graph
 
 __all__ = ["add_hubs", "find_hubs"]
@@ -35,7 +35,7 @@ def add_hubs(
     Parameters
     ----------
     block : NeighborSample
-        From :func:`dglmeta.sample_neighbors` on the same graph.
+        From :func:`dglmeta.sample_neighbors` on the same graph, on the same device.
     hg : HeteroCSR, DGLGraph or Adjacency
         The whole graph: for training, the training graph.
     n_hubs : int
@@ -61,6 +61,8 @@ def add_hubs(
         If there is no such edge type, or a hub's node type is not in the graph.
     DataError
         If a hub is out of range.
+    DeviceError
+        If the sample and the graph lie on different devices.
 
     Notes
     -----
@@ -83,8 +85,14 @@ def add_hubs(
     (array([2, 3, 0]), array([1, 2, 3]))
     """
     hg = as_heterograph(hg)
+    if block.graph.device != hg.device:
+        raise DeviceError(
+            f"add_hubs: expected the sample on {hg.device!r}, where the graph is, got one on "
+            f"{block.graph.device!r}. Bring the graph there with hg.to({block.graph.device!r})."
+        )
+    kernels = twin("relabel", array_of(hg))
     found = find_hubs(hg, n_hubs, edge_type=edge_type) if hubs is None else _checked(hg, hubs)
-    numbers = {t: number(block.node_ids[t], [found[t]], n) for t, n in hg.n_nodes.items()}
+    numbers = {t: kernels.number(block.node_ids[t], [found[t]], n) for t, n in hg.n_nodes.items()}
     edges = {}
     for triple in hg.schema.edge_types:
         sampled = EdgeList(*block.graph.adjacency(triple).coo(), block.edge_ids[triple])
@@ -108,7 +116,8 @@ def find_hubs(
     """
     if n_hubs < 0:
         raise ConfigError(f"add_hubs: expected n_hubs >= 0, got {n_hubs}. Give 0 for none.")
-    degrees = {t: np.zeros(n, np.int64) for t, n in hg.n_nodes.items()}
+    xp = namespace(array_of(hg))
+    degrees = {t: xp.zeros(n, np.int64) for t, n in hg.n_nodes.items()}
     chosen = hg.schema.edge_types if edge_type is None else (hg.schema.edge_type(edge_type),)
     for triple in chosen:
         adj = hg.adjacency(triple)
@@ -116,9 +125,10 @@ def find_hubs(
         if edge_type is None:
             degrees[triple[0]] += adj.out_degrees
     eligible = list(degrees) if edge_type is None else [chosen[0][2]]
-    offsets = np.cumsum([0, *(len(degrees[t]) for t in eligible)])
-    ranked = top_hubs(np.concatenate([degrees[t] for t in eligible]), n_hubs)
-    hubs = {t: np.zeros(0, np.int64) for t in degrees}
+    offsets = np.cumsum([0, *(len(degrees[t]) for t in eligible)]).tolist()
+    every = xp.concatenate([degrees[t] for t in eligible])
+    ranked = twin("hub", every).top_hubs(every, n_hubs)
+    hubs = {t: xp.zeros(0, np.int64) for t in degrees}
     for t, begin, end in zip(eligible, offsets[:-1], offsets[1:], strict=True):
         hubs[t] = ranked[(ranked >= begin) & (ranked < end)] - begin
     return hubs
@@ -132,17 +142,17 @@ def _checked(hg: HeteroCSR, hubs: Mapping[str, npt.ArrayLike]) -> dict[str, Arra
             f"add_hubs: unknown node type {unknown[0]!r} among the hubs. "
             f"There are: {', '.join(hg.n_nodes)}."
         )
-    return {
-        t: distinct(check_ids("add_hubs", hubs.get(t, ()), n, t)) for t, n in hg.n_nodes.items()
-    }
+    ids = {t: check_ids("add_hubs", hubs.get(t, ()), n, t) for t, n in hg.n_nodes.items()}
+    return {t: beside(hg, twin("relabel", some).distinct(some)) for t, some in ids.items()}
 
 
 def _edges_of(hg: HeteroCSR, step: Step, hubs: Array, numbers: Mapping[str, Numbering]) -> EdgeList:
     """Edges between hubs, where the step begins, and nodes where it arrives; ends in local ids."""
     adj, there = hg.step_adjacency(*step), numbers[step.target]
-    indptr, others, edge_ids = hub_edges(
+    kernels = twin("relabel", hubs)
+    indptr, others, edge_ids = twin("hub", hubs).hub_edges(
         adj.indptr, adj.indices, adj.edge_ids, hubs, np.sort(there.nodes), adj.n_dst
     )
-    near = np.repeat(look_up(numbers[step.source], hubs), np.diff(indptr))
-    far = look_up(there, others)
+    near = repeat_each(kernels.look_up(numbers[step.source], hubs), np.diff(indptr))
+    far = kernels.look_up(there, others)
     return EdgeList(*((near, far) if step.forward else (far, near)), edge_ids)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dglmeta.errors import ConfigError
-from dglmeta.graph import HeteroCSR
+from dglmeta.graph import Adjacency, HeteroCSR
+from dglmeta.graph.device import device_name, require_cuda
 from dglmeta.kernels.rng import derive_seed
+from dglmeta.kernels.twins import is_on_device, to_host
 from dglmeta.paths.blocks import sample_blocks
 from dglmeta.paths.chain import Array
 from dglmeta.paths.frontier import Fanouts, Seeds, as_heterograph, read_seeds
@@ -37,7 +39,8 @@ class NeighborLoader:
     """Goes through seeds in batches, and samples ahead in a background thread.
 
     A batch depends on ``(seed, epoch, index)`` and the arguments alone: not on ``prefetch`` nor the
-    number of threads, and a run that stopped after batch i goes on with ``epoch(e, start=i + 1)``.
+    number of threads nor the device, and a run that stopped after batch i goes on with
+    ``epoch(e, start=i + 1)``.
 
     Parameters
     ----------
@@ -58,11 +61,17 @@ class NeighborLoader:
         ``sample(hg, seeds, fanouts, seed)``: :func:`sample_blocks`, :func:`sample_neighbors`, one
         of them with ``functools.partial(..., both_ways=True)``, or your own. With ``prefetch`` it
         runs in another thread, one call at a time.
+    device : "cpu" or "cuda", optional
+        Where the arrays of batches lie; where the graph does when absent. A graph on the host is
+        sampled there, whatever its size, and for "cuda" each batch is copied in the thread that
+        sampled it.
 
     Raises
     ------
     ConfigError
         If ``batch_size`` is below 1 or ``prefetch`` below 0.
+    DeviceError
+        If there is no such device.
     SchemaError
         If a seed's node type is not in the graph.
     DataError
@@ -71,7 +80,9 @@ class NeighborLoader:
     Notes
     -----
     Holds up to ``prefetch`` + 1 batches. Sampling releases the interpreter while its kernels run,
-    so that it fills the time in which a training step computes.
+    so that it fills the time in which a training step computes. On a GPU batches are for the device
+    and the CUDA stream that are current where ``epoch`` is called; a batch is copied at once,
+    through pinned memory.
 
     Examples
     --------
@@ -92,6 +103,7 @@ class NeighborLoader:
     drop_last: bool = False
     prefetch: int = 1
     sample: Callable[[HeteroCSR, dict[str, Array], Fanouts, int], Any] = sample_blocks
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -102,8 +114,15 @@ class NeighborLoader:
                 raise ConfigError(
                     f"NeighborLoader: expected {name} >= {least}, got {value}. Raise it."
                 )
-        object.__setattr__(self, "graph", as_heterograph(self.graph))
-        object.__setattr__(self, "seeds", read_seeds(self.graph, self.seeds))
+        graph = as_heterograph(self.graph)
+        device = graph.device if self.device is None else device_name(self.device)
+        if device == "cuda":
+            require_cuda()
+        else:
+            graph = graph.to("cpu")
+        seeds = {t: to_host(ids) for t, ids in read_seeds(graph, self.seeds).items()}
+        for name, value in (("graph", graph), ("seeds", seeds), ("device", device)):
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -126,6 +145,8 @@ class NeighborLoader:
             draw = derive_seed(self.seed, epoch, index)
             return SeedBatch(index, seeds, self.sample(self.graph, seeds, self.fanouts, draw))
 
+        if self.device == "cuda":
+            make = _for_cuda(make)
         return _ahead(make, range(start, len(self)), self.prefetch)
 
     @cached_property
@@ -140,6 +161,41 @@ class NeighborLoader:
             t: ids[numbers[kind == k] - (self._stops[k] - len(ids))]
             for k, (t, ids) in enumerate(self.seeds.items())
         }
+
+
+def _for_cuda(make: Callable[[int], SeedBatch]) -> Callable[[int], SeedBatch]:
+    """The same batches with their arrays on the GPU and for the stream that are current here."""
+    from dglmeta.kernels.gpu.transfer import Transfer
+
+    transfer = Transfer()
+
+    def make_there(index: int) -> SeedBatch:
+        with transfer.scope():
+            batch = make(index)
+            found: list[Any] = []
+            _rebuilt(batch, lambda array: found.append(array) or array)
+            brought = iter(transfer(found))
+            return _rebuilt(batch, lambda _: next(brought))
+
+    return make_there
+
+
+def _rebuilt(value: Any, each: Callable[[Array], Any]) -> Any:
+    """The same value with what ``each`` makes of the host arrays in it, called in a fixed order."""
+    again = partial(_rebuilt, each=each)
+    if isinstance(value, np.ndarray):
+        return value if is_on_device(value) or value.dtype.hasobject else each(value)
+    if isinstance(value, Adjacency):
+        return Adjacency(*map(again, (value.indptr, value.indices, value.edge_ids)), value.n_dst)
+    if isinstance(value, HeteroCSR):
+        return replace(value, adjacencies=again(value.adjacencies))
+    if isinstance(value, dict):
+        return {name: again(part) for name, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(again, value))
+    if isinstance(value, tuple | list):
+        return type(value)(map(again, value))
+    return value
 
 
 def _ahead(

@@ -42,6 +42,21 @@ class Memory(NamedTuple):
         working = max(self._working(0, j, stream.BLOCK_ENTRIES) for j in range(last + 1))
         return max(peak, held + blocks + working + self._result()) + self._transitions()
 
+    @property
+    def entry_bytes(self) -> int:
+        """Bytes of one entry of the whole product."""
+        return self._entry_bytes(len(self.chain) - 1)
+
+    def beside_blocks(self, order: Order) -> int:
+        """Bytes of the right factors of this order, and of the edges' probabilities.
+
+        What is held while blocks of rows go through them and leave for elsewhere.
+        """
+        held = sum(
+            self._stored(i, j) for i, j, _ in map(self._visit, right_factors(order)) if i < j
+        )
+        return held + self._transitions()
+
     def _visit(self, node: Order) -> tuple[int, int, int]:
         """First and last step of a sub-chain, and the peak of multiplying it."""
         if isinstance(node, int):

@@ -9,11 +9,12 @@ import numpy as np
 
 from dglmeta.graph import EdgeType, HeteroCSR
 from dglmeta.graph.adjacency import id_dtype
-from dglmeta.kernels.cpu.relabel import look_up, number
+from dglmeta.kernels.twins import namespace, repeat_each, twin
 from dglmeta.paths.chain import Array
 from dglmeta.paths.frontier import (
     Fanouts,
     Seeds,
+    array_of,
     as_heterograph,
     draw_hop,
     read_seeds,
@@ -68,6 +69,7 @@ def sample_neighbors(
     sample : NeighborSample
         Distinct seeds in the order given come first among their type's nodes, then the new nodes
         of each hop by rising id. ``sample.graph`` holds the edges of all hops, parallel edges each.
+        All lies where the graph does.
 
     Raises
     ------
@@ -97,20 +99,21 @@ def sample_neighbors(
     """
     hg = as_heterograph(hg_or_adjacency)
     frontier, ways = read_seeds(hg, seeds), ways_of(hg, fanouts, seed, both_ways)
-    reached, hops = dict(frontier), []
+    reached, hops, kernels = dict(frontier), [], twin("relabel", array_of(hg))
+    none = namespace(array_of(hg)).zeros(0, np.int64)
     for hop in range(len(fanouts)):
         drawn = draw_hop(ways, frontier, hop)
         nodes = [frontier[way.step.target] for way in ways]
         hops += [(way.step, *rest) for way, *rest in zip(ways, nodes, drawn, strict=True)]
         for t, n in hg.n_nodes.items():
             arrived = [d.neighbours for d in sent_from(t, ways, drawn)]
-            frontier[t] = number(np.zeros(0, np.int64), arrived, n).nodes
-            reached[t] = number(reached[t], [frontier[t]], n).nodes
-    local = {t: number(ids, [], hg.n_nodes[t]) for t, ids in reached.items()}
+            frontier[t] = kernels.number(none, arrived, n).nodes
+            reached[t] = kernels.number(reached[t], [frontier[t]], n).nodes
+    local = {t: kernels.number(ids, [], hg.n_nodes[t]) for t, ids in reached.items()}
     edges: dict[EdgeType, list[EdgeList]] = {e: [] for e in hg.schema.edge_types}
     for step, nodes, (indptr, others, edge_ids) in hops:
-        near = np.repeat(look_up(local[step.target], nodes), np.diff(indptr))
-        far = look_up(local[step.source], others)
+        near = repeat_each(kernels.look_up(local[step.target], nodes), np.diff(indptr))
+        far = kernels.look_up(local[step.source], others)
         src, dst = (far, near) if step.forward else (near, far)
         edges[step.edge_type].append(EdgeList(src, dst, edge_ids))
     return local_graph(hg, reached, edges)
@@ -131,13 +134,15 @@ def local_graph(
         For every edge type; an edge may come several times.
     """
     ids, ends = {}, {}
+    kernels, xp = twin("relabel", array_of(hg)), namespace(array_of(hg))
     for triple, parts in edges.items():
-        each = number(np.zeros(0, np.int64), [part.edge_ids for part in parts], hg.n_edges[triple])
+        met = [part.edge_ids for part in parts]
+        each = kernels.number(xp.zeros(0, np.int64), met, hg.n_edges[triple])
         src, dst = (
-            np.empty(len(each.nodes), id_dtype(len(node_ids[t]))) for t in (triple[0], triple[2])
+            xp.empty(len(each.nodes), id_dtype(len(node_ids[t]))) for t in (triple[0], triple[2])
         )
         for part in parts:
-            place = look_up(each, part.edge_ids)
+            place = kernels.look_up(each, part.edge_ids)
             src[place], dst[place] = part.src, part.dst
         ids[triple], ends[triple] = each.nodes, (src, dst)
     graph = HeteroCSR.from_edges(ends, {t: len(nodes) for t, nodes in node_ids.items()})

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.errors import ConfigError, DataError
-from dglmeta.graph import MetaPath, as_csr
+from dglmeta.graph import HeteroCSR, MetaPath, as_csr
+from dglmeta.kernels.twins import namespace
 from dglmeta.paths.chain import Array, check_ids, read_metapath
 from dglmeta.paths.draw import (
     Pairs,
@@ -24,6 +25,7 @@ from dglmeta.paths.draw import (
     is_small,
     try_pairs,
 )
+from dglmeta.paths.frontier import array_of, beside
 from dglmeta.paths.route import Route
 
 __all__ = ["sample_metapath_pairs", "sample_unconnected_pairs"]
@@ -60,6 +62,7 @@ def sample_metapath_pairs(
     Returns
     -------
     src, dst : (n,) int64 each
+        Where the graph lies; a graph on a GPU is drawn from there, and gives the same pairs.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def sample_unconnected_pairs(
     Returns
     -------
     src, dst : (n,) int64 each
+        As there.
 
     Raises
     ------
@@ -160,7 +164,7 @@ def _sample(
     hg = as_csr(hg)
     route = Route(hg, read_metapath(hg, metapath))
     _check_numbers(where, n, per_source)
-    candidates = _candidates(where, route, sources)
+    candidates = _candidates(where, hg, route, sources)
     if not joined:
         _check_nodes(where, route)
     if per_source is None:
@@ -194,18 +198,19 @@ def _check_numbers(where: str, n: int | None, per_source: int | None) -> None:
         )
 
 
-def _candidates(where: str, route: Route, sources: npt.ArrayLike | None) -> Array:
-    """The sources to draw from, int64."""
+def _candidates(where: str, hg: HeteroCSR, route: Route, sources: npt.ArrayLike | None) -> Array:
+    """The sources to draw from, int64, where the graph lies."""
     n_nodes = route.n_nodes[0]
     if sources is None:
-        return np.arange(n_nodes)
+        every: Array = namespace(array_of(hg)).arange(n_nodes)
+        return every
     ids = check_ids(where, sources, n_nodes, route.path.source)
     if np.any(ids[1:] <= ids[:-1]) and len(np.unique(ids)) < len(ids):
         raise ConfigError(
             f"{where}: expected distinct sources, got {len(ids)} of which "
             f"{len(np.unique(ids))} differ. Name each once."
         )
-    return ids
+    return beside(hg, ids)
 
 
 def _check_nodes(where: str, route: Route) -> None:

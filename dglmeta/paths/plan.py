@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dglmeta.errors import BudgetError
 from dglmeta.graph import MetaPath, as_csr
+from dglmeta.kernels.twins import to_host
 from dglmeta.paths.chain import (
     Mode,
     Order,
@@ -30,6 +31,7 @@ __all__ = [
     "ProductEstimate",
     "check_budget",
     "estimate_product",
+    "measure_chain",
     "plan_chain",
     "plan_order",
     "plan_within",
@@ -98,17 +100,17 @@ def estimate_product(
     >>> estimate.order, estimate.flops
     ((0, (1, 2)), 11)
     """
-    hg = as_csr(hg)
+    hg = as_csr(hg).host  # of a graph on a GPU too: sizes are the same
     path = read_metapath(hg, metapath)
     check_mode("estimate_product", mode)
     if rows is not None:
-        rows = check_ids("estimate_product", rows, hg.n_nodes[path.source], path.source)
+        rows = check_ids("estimate_product", to_host(rows), hg.n_nodes[path.source], path.source)
     return plan_chain(chain_of(hg, path, mode, rows), mode)
 
 
 def plan_chain(chain: list[Sparse], mode: Mode, most: int | None = None) -> ProductEstimate:
     """The cheapest order of a chain and what it costs, if at most so many entries are wanted."""
-    return _plan(chain, mode, most)[0]
+    return measure_chain(chain, mode, most)[0]
 
 
 def plan_within(
@@ -123,7 +125,7 @@ def plan_within(
     BudgetError
         If none does.
     """
-    estimate, memory = _plan(chain, mode, most)
+    estimate, memory = measure_chain(chain, mode, most)
     if estimate.bytes > budget_bytes and len(chain) > 2:
         from_left: Order = 0
         for step in range(1, len(chain)):
@@ -135,7 +137,9 @@ def plan_within(
     return estimate.order, False
 
 
-def _plan(chain: list[Sparse], mode: Mode, most: int | None) -> tuple[ProductEstimate, Memory]:
+def measure_chain(
+    chain: list[Sparse], mode: Mode, most: int | None
+) -> tuple[ProductEstimate, Memory]:
     """The estimate, and what it says on memory: sizes two standard errors above the expected."""
     last = len(chain) - 1
     sizes = measure_sizes(chain, mode)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.errors import DataError
-from dglmeta.graph import Adjacency, MetaPath, as_csr
+from dglmeta.errors import BudgetError, DataError
+from dglmeta.graph import Adjacency, HeteroCSR, MetaPath, as_csr
 from dglmeta.graph.adjacency import id_dtype
+from dglmeta.kernels.twins import is_on_device, namespace, to_host
 from dglmeta.paths.chain import (
     Array,
     Mode,
@@ -25,14 +27,37 @@ from dglmeta.paths.chain import (
     take_rows,
 )
 from dglmeta.paths.memory import right_factors
-from dglmeta.paths.plan import plan_order, plan_within
+from dglmeta.paths.plan import check_budget, measure_chain, plan_order, plan_within
 from dglmeta.paths.stream import product_blocks
 from dglmeta.paths.truth import all_true
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["metapath_product", "multiply_by_rows", "multiply_chain", "to_scipy"]
+__all__ = ["DeviceProduct", "metapath_product", "multiply_by_rows", "multiply_chain", "to_scipy"]
+
+BLOCKS_HELD = 3
+"""Blocks' worth of a GPU's memory that one takes, with its scratch and what it is made from."""
+
+
+class DeviceProduct(NamedTuple):
+    """A product in a GPU's memory, as compressed rows.
+
+    Not CuPy's own matrix, which holds no int64 values and no more than 2**31 entries.
+    """
+
+    indptr: Array
+    """(n_rows + 1,) int64."""
+    indices: Array
+    """(nnz,) int32 or int64: columns."""
+    data: Array
+    """(nnz,) bool, int64 or float64."""
+    shape: tuple[int, int]
+
+    def get(self) -> csr_array:
+        """The same matrix on the host."""
+        indptr, indices, values = (to_host(a) for a in self[:3])
+        return to_scipy(Sparse(indptr, indices, values, self.shape[1]))
 
 
 def metapath_product(
@@ -44,7 +69,7 @@ def metapath_product(
     *,
     mask: Any = None,
     sort: bool = False,
-) -> csr_array:
+) -> csr_array | DeviceProduct:
     """Which pairs of nodes a meta-path joins, by how many instances, or how likely.
 
     Parameters
@@ -62,7 +87,8 @@ def metapath_product(
         Only these source nodes, in this order: the result has n rows.
     budget_bytes : int, optional
         Keep the memory taken below, the result included, at the price of time; refuse, before
-        anything large is allocated, if the estimate says that cannot be done.
+        anything large is allocated, if the estimate says that cannot be done. Of a graph on a GPU
+        this is memory there.
     mask : Adjacency or scipy sparse matrix, optional
         Of the shape of the result: only pairs it stores, whatever their values. Nothing is held for
         other pairs, and nothing computed for rows where it is empty.
@@ -72,7 +98,9 @@ def metapath_product(
     Returns
     -------
     product : (n_source or n, n_target) csr_array
-        No entry stored twice, none stored that is not reached.
+        No entry stored twice, none stored that is not reached. Of a graph on a GPU a
+        :class:`DeviceProduct` there; or, under a budget too small for it, a csr_array on the host,
+        to which blocks of its rows are brought as they are done.
 
     Raises
     ------
@@ -107,11 +135,9 @@ def metapath_product(
     check_mode("metapath_product", mode)
     if rows is not None:
         rows = check_ids("metapath_product", rows, hg.n_nodes[path.source], path.source)
-    chain = chain_of(hg, path, mode, rows)
-    pattern = None
-    if mask is not None:
-        pattern = _pattern(mask, (chain[0].n_rows, chain[-1].n_cols))
-        chain[0] = _only_rows(chain[0], np.diff(pattern.indptr) > 0)
+    if hg.device != "cpu":
+        return _product_on_device(hg, path, mode, rows, budget_bytes, mask, sort)
+    chain, pattern = _factors(hg, path, mode, rows, mask)
     if budget_bytes is None:
         order, by_rows = plan_order(chain, mode), False
     else:
@@ -119,6 +145,52 @@ def metapath_product(
         order, by_rows = plan_within("metapath_product", chain, mode, most, budget_bytes)
     multiply_all = multiply_by_rows if by_rows else multiply_chain
     return to_scipy(multiply_all(chain, order, mode, pattern, sort=sort))
+
+
+def _product_on_device(
+    hg: HeteroCSR,
+    path: MetaPath,
+    mode: Mode,
+    rows: Array | None,
+    budget_bytes: int | None,
+    mask: Any,
+    sort: bool,
+) -> csr_array | DeviceProduct:
+    """The same where the graph lies; the order is found on the host, by the same numbers."""
+    planned, pattern = _factors(hg.host, path, mode, None if rows is None else to_host(rows), mask)
+    if budget_bytes is None:
+        order, memory = plan_order(planned, mode), None
+    else:
+        most = None if pattern is None else len(pattern.indices)
+        estimate, memory = measure_chain(planned, mode, most)
+        order = estimate.order
+    adj = hg.adjacency(path.steps[0].edge_type)
+    rows = None if rows is None else namespace(adj.indptr).asarray(rows)
+    chain, pattern = _factors(hg, path, mode, rows, mask)
+    if memory is None or memory.at_once(order) <= budget_bytes:
+        try:
+            return _on_device(multiply_chain(chain, order, mode, pattern, sort=sort))
+        except MemoryError as error:
+            raise BudgetError(
+                f"metapath_product: expected '{path}' to fit into the GPU's memory, got {error}. "
+                f"Give a budget_bytes to have it made by blocks of rows; or ask for some rows."
+            ) from error
+    room = budget_bytes - memory.beside_blocks(order)
+    block_entries = room // (BLOCKS_HELD * (len(chain) + 1) * memory.entry_bytes)
+    if block_entries < chain[-1].n_cols:
+        check_budget("metapath_product", estimate, 2 * budget_bytes, budget_bytes)
+    factors = [_factor(chain, factor, mode) for factor in right_factors(order)]
+    blocks = product_blocks(
+        [chain[0], *factors], mode, sort=sort, mask=pattern, block_entries=block_entries
+    )
+    return to_scipy(_collect(blocks, chain[0].n_rows, chain[-1].n_cols, mode))
+
+
+def _on_device(matrix: Sparse) -> DeviceProduct:
+    values = matrix.values
+    if values is None:
+        values = namespace(matrix.indptr).ones(len(matrix.indices), bool)
+    return DeviceProduct(matrix.indptr, matrix.indices, values, (matrix.n_rows, matrix.n_cols))
 
 
 def to_scipy(matrix: Sparse) -> csr_array:
@@ -138,7 +210,7 @@ def multiply_chain(
 ) -> Sparse:
     """The whole product; only the last multiplication knows the mask and orders its columns."""
     if isinstance(order, int):
-        left, right = chain[0], identity(chain[0].n_cols)
+        left, right = chain[0], identity(chain[0].n_cols, chain[0].indptr)
     else:
         left, right = (_factor(chain, half, mode) for half in order)
     if mask is not None:
@@ -151,19 +223,24 @@ def multiply_by_rows(
 ) -> Sparse:
     """The same, holding no product that begins with the first step but for a block of rows."""
     factors = [_factor(chain, factor, mode) for factor in right_factors(order)]
-    n_cols = chain[-1].n_cols
-    indptr = np.zeros(chain[0].n_rows + 1, np.int64)
+    blocks = product_blocks([chain[0], *factors], mode, sort=sort, mask=mask)
+    return _collect(blocks, chain[0].n_rows, chain[-1].n_cols, mode)
+
+
+def _collect(blocks: Iterator[tuple[int, Sparse]], n_rows: int, n_cols: int, mode: Mode) -> Sparse:
+    """Blocks of rows joined, on the host."""
+    indptr = np.zeros(n_rows + 1, np.int64)
     indices = np.empty(0, id_dtype(n_cols))
     values = None if mode == "reach" else np.empty(0, np.int64 if mode == "count" else np.float64)
     n = 0
-    for first, block in product_blocks([chain[0], *factors], mode, sort=sort, mask=mask):
+    for first, block in blocks:
         end = n + len(block.indices)
         for array, part in ((indices, block.indices), (values, block.values)):
             if array is not None:
                 if end > len(array):
                     array.resize(end + end // 2, refcheck=False)  # room that is not used costs none
-                array[n:end] = part
-        indptr[first + 1 : first + 1 + block.n_rows] = n + block.indptr[1:]
+                array[n:end] = to_host(part)
+        indptr[first + 1 : first + 1 + block.n_rows] = n + to_host(block.indptr)[1:]
         n = end
     for array in (indices, values):
         if array is not None:
@@ -179,8 +256,26 @@ def _factor(chain: list[Sparse], node: Order, mode: Mode) -> Sparse:
     return multiply(left, right, mode, sort=False)
 
 
-def _pattern(mask: Any, shape: tuple[int, int]) -> Sparse:
-    """The places a mask stores, columns in order.
+def _factors(
+    hg: HeteroCSR, path: MetaPath, mode: Mode, rows: Array | None, mask: Any
+) -> tuple[list[Sparse], Sparse | None]:
+    """The chain, and the places of the mask if there is one: then without the rows it leaves out.
+
+    Raises
+    ------
+    DataError
+        If the mask is none, or has another shape.
+    """
+    chain = chain_of(hg, path, mode, rows)
+    if mask is None:
+        return chain, None
+    pattern = _pattern(mask, (chain[0].n_rows, chain[-1].n_cols), chain[0].indptr)
+    chain[0] = _only_rows(chain[0], np.diff(pattern.indptr) > 0)
+    return chain, pattern
+
+
+def _pattern(mask: Any, shape: tuple[int, int], like: Array) -> Sparse:
+    """The places a mask stores, columns in order, where ``like`` lies.
 
     Raises
     ------
@@ -197,17 +292,22 @@ def _pattern(mask: Any, shape: tuple[int, int]) -> Sparse:
             f"metapath_product: expected a mask of shape {shape}, got {tuple(mask.shape)}. Its "
             f"rows are those of the result, its columns the path's target nodes."
         )
-    if not isinstance(mask, Adjacency):
-        mask = mask.tocsr()
-        mask = mask if mask.has_sorted_indices else mask.sorted_indices()
-    return Sparse(mask.indptr.astype(np.int64, copy=False), mask.indices, None, shape[1])
+    if isinstance(mask, Adjacency):
+        mask = mask.to("cuda" if is_on_device(like) else "cpu")
+        return Sparse(mask.indptr, mask.indices, None, shape[1])
+    mask = mask.tocsr()
+    mask = mask if mask.has_sorted_indices else mask.sorted_indices()
+    xp = namespace(like)
+    indptr = xp.asarray(mask.indptr.astype(np.int64, copy=False))
+    return Sparse(indptr, xp.asarray(mask.indices), None, shape[1])
 
 
 def _only_rows(matrix: Sparse, kept: Array) -> Sparse:
     """The matrix with all other rows empty."""
     if kept.all():
         return matrix
-    rows = take_rows(matrix, np.flatnonzero(kept))
-    n_entries = np.zeros(matrix.n_rows + 1, np.int64)
-    n_entries[1:][kept] = np.diff(rows.indptr)
+    kept = np.flatnonzero(kept)
+    rows = take_rows(matrix, kept)
+    n_entries = namespace(matrix.indptr).zeros(matrix.n_rows + 1, np.int64)
+    n_entries[kept + 1] = np.diff(rows.indptr)
     return rows._replace(indptr=np.cumsum(n_entries))

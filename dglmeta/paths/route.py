@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dglmeta.graph import HeteroCSR, MetaPath
-from dglmeta.kernels.cpu.chain import Chain, link
-from dglmeta.kernels.cpu.path_try import onward_counts
+from dglmeta.graph import Adjacency, HeteroCSR, MetaPath
+from dglmeta.kernels.cpu.chain import Chain
+from dglmeta.kernels.twins import twin
 from dglmeta.paths.chain import Array
 
 __all__ = ["Meeting", "Route"]
@@ -32,7 +32,7 @@ class Meeting(NamedTuple):
 
 
 class Route:
-    """The steps of a meta-path in a graph, in both directions.
+    """The steps of a meta-path in a graph, in both directions, on the graph's device.
 
     Parameters
     ----------
@@ -46,17 +46,20 @@ class Route:
         self.n_nodes = tuple(hg.n_nodes[node_type] for node_type in path.node_types)
         self._hg = hg
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the graph lies on a GPU."""
+        return self._hg.device != "cpu"
+
     @cached_property
     def forward(self) -> Chain:
         """Step j leads from level j to level j + 1."""
-        steps = [self._hg.step_adjacency(*step) for step in self.path.steps]
-        return link([(step.indptr, step.indices) for step in steps])
+        return _link([self._hg.step_adjacency(*step) for step in self.path.steps])
 
     @cached_property
     def backward(self) -> Chain:
         """Step j leads from level j + 1 to level j."""
-        steps = [self._hg.step_adjacency(*step.reversed()) for step in self.path.steps]
-        return link([(step.indptr, step.indices) for step in steps])
+        return _link([self._hg.step_adjacency(*step.reversed()) for step in self.path.steps])
 
     @cached_property
     def onward(self) -> list[Array]:
@@ -71,7 +74,8 @@ class Route:
         return self._onward_from(0, self.onward[0] if self.onward else None, sources)
 
     def _onward_from(self, step: int, onward: Array | None, rows: Array | None = None) -> Array:
-        return onward_counts(self.forward.indptr[step], self.forward.indices[step], onward, rows)
+        indptr, indices = self.forward.indptr[step], self.forward.indices[step]
+        return twin("path_try", indptr).onward_counts(indptr, indices, onward, rows)
 
     def reversed(self) -> Route:
         """The route from the targets to the sources."""
@@ -113,19 +117,28 @@ class Route:
         return len(sources) * sum(each)
 
 
+def _link(steps: list[Adjacency]) -> Chain:
+    chain: Chain = twin("chain", steps[0].indptr).link([(s.indptr, s.indices) for s in steps])
+    return chain
+
+
 def _edges_by_step(
     indptrs: tuple[Array, ...], indices: tuple[Array, ...], starts: Array | None
 ) -> list[float]:
     """Edges that a walk over all nodes reached from a start is expected to follow at each step."""
-    expected = [_mean_degree(indptrs[0], starts)]
-    for indptr, reached in zip(indptrs[1:], indices[:-1], strict=True):
-        expected.append(min(expected[-1] * _mean_degree(indptr, reached), float(indptr[-1])))
+    n_edges = [len(columns) for columns in indices]
+    expected = [_mean_degree(indptrs[0], n_edges[0], starts)]
+    for indptr, n, reached in zip(indptrs[1:], n_edges[1:], indices[:-1], strict=True):
+        expected.append(min(expected[-1] * _mean_degree(indptr, n, reached), float(n)))
     return expected
 
 
-def _mean_degree(indptr: Array, rows: Array | None) -> float:
-    """Mean number of edges of some rows, of about ``SAMPLE`` of them evenly spaced; or of all."""
+def _mean_degree(indptr: Array, n_edges: int, rows: Array | None) -> float:
+    """Mean number of edges of some rows, of about ``SAMPLE`` of them evenly spaced; or of all.
+
+    A sum of integers divided once: the same number on every device.
+    """
     if rows is None:
-        return float(indptr[-1]) / max(len(indptr) - 1, 1)
+        return n_edges / max(len(indptr) - 1, 1)
     some = rows[:: max(len(rows) // SAMPLE, 1)]
-    return float((indptr[1:][some] - indptr[some]).mean()) if len(some) else 0.0
+    return int((indptr[1:][some] - indptr[some]).sum()) / max(len(some), 1)

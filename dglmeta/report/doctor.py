@@ -58,7 +58,9 @@ def examine() -> Examination:
         facts |= _torch_facts()
         facts["graphbolt"] = _graphbolt()
         begun = time.perf_counter()
-        _self_test()
+        _self_test("cpu")
+        if facts["gpu"] and facts["gpu_kernels"] == "ready":
+            _self_test("cuda")
         seconds = round(time.perf_counter() - begun, 3)
         facts["self_test"] = {"passed": True, "seconds": seconds}
     except Exception as error:  # an unsound installation fails in any way it likes
@@ -92,8 +94,21 @@ def _torch_facts() -> dict[str, Any]:
         "kernel_threads": get_num_threads(),
         "torch_cuda": torch.version.cuda,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "cupy": importlib.util.find_spec("cupy") is not None,
+        **_cupy_facts(),
     }
+
+
+def _cupy_facts() -> dict[str, Any]:
+    """CuPy, the CUDA it is built for, and whether kernels run on a GPU or what is missing."""
+    from dglmeta.kernels.gpu.device import why_not
+
+    facts: dict[str, Any] = {"cupy": None, "cupy_cuda": None}
+    if importlib.util.find_spec("cupy") is not None:
+        import cupy
+
+        version = cupy.cuda.runtime.runtimeGetVersion()
+        facts = {"cupy": cupy.__version__, "cupy_cuda": f"{version // 1000}.{version % 1000 // 10}"}
+    return {**facts, "gpu_kernels": why_not() or "ready"}
 
 
 def _graphbolt() -> str:
@@ -113,10 +128,20 @@ def _wheels_apart(facts: dict[str, Any]) -> Iterator[str]:
     if cuda and not facts["gpu"]:
         yield f"torch is built for CUDA {cuda} and finds no GPU: if there is one, see nvidia-smi"
     elif cuda and not facts["cupy"]:
-        yield f"CuPy is missing beside CUDA {cuda}: pip install cupy-cuda{cuda.split('.')[0]}x"
+        yield f"CuPy is missing beside CUDA {cuda}: pip install cupy-cuda{_major(cuda)}x"
+    elif cuda and _major(cuda) != _major(facts["cupy_cuda"]):
+        wrong, right = (f"cupy-cuda{_major(c)}x" for c in (facts["cupy_cuda"], cuda))
+        yield (
+            f"CuPy is built for CUDA {facts['cupy_cuda']} and torch for {cuda}: "
+            f"pip uninstall {wrong}, then pip install {right}"
+        )
 
 
-def _self_test() -> None:
+def _major(version: str) -> str:
+    return version.partition(".")[0]
+
+
+def _self_test(device: str) -> None:
     """Compare a kernel and its derivative with dense algebra, through a DGL graph."""
     import numpy as np
     import torch
@@ -128,9 +153,9 @@ def _self_test() -> None:
     rng = np.random.default_rng(0)
     src, dst = rng.integers(50, size=(2, 300))
     graph = load_dgl().graph((torch.from_numpy(src), torch.from_numpy(dst)), num_nodes=50)
-    adj = HeteroCSR.from_dgl(graph).adjacency("_E")
-    dense = torch.from_numpy(adj.to_scipy().toarray()).double()
-    x = torch.from_numpy(rng.standard_normal((50, 4)))
+    adj = HeteroCSR.from_dgl(graph).adjacency("_E").to(device)
+    dense = torch.from_numpy(adj.to_scipy().toarray()).double().to(device)
+    x = torch.from_numpy(rng.standard_normal((50, 4))).to(device)
     gradient = torch.func.grad(lambda x: ops.spmm(adj, x).square().sum())(x)
     if not torch.allclose(gradient, 2 * dense.T @ (dense @ x)):
         raise ArithmeticError("the gradient of spmm differs from dense algebra")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from dglmeta.data import Dataset
 from dglmeta.errors import ConfigError, DeviceError
+from dglmeta.graph.device import device_name, require_cuda
 from dglmeta.train import History, RunFolder, describe_environment, fit, peak_rss_mib, restore
 
 __all__ = ["Result", "System", "check_choices", "check_device", "check_positive"]
+
+PRECISIONS = ("highest", "high")
+"""Of float32 products, as torch calls them; its "medium" rounds to bfloat16, too coarse here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +74,7 @@ class System(abc.ABC):
 
     def __init__(self, config: Any = None) -> None:
         self.config = config if config is not None else self.Config()
+        self.device = "cpu"
 
     @abc.abstractmethod
     def init(self, ds: Dataset, seed: int, split_seed: int) -> Any:
@@ -100,6 +106,7 @@ class System(abc.ABC):
         out: str | Path | None = None,
         resume: bool = False,
         device: str = "cpu",
+        precision: str = "highest",
     ) -> Result:
         """Train to the best validation epoch and test once.
 
@@ -112,7 +119,11 @@ class System(abc.ABC):
             Run folder for config.toml, metrics.jsonl, checkpoint.pt and result.json.
         resume : bool
             Continue the run in ``out``.
-        device : {"cpu"}
+        device : {"cpu", "cuda"}
+            Where it is computed. Draws are the same; sums are rounded otherwise.
+        precision : {"highest", "high"}
+            Of dense products of float32: "high" lets a GPU round their factors to TF32. Sums over
+            edges, losses and optimisers keep float32 either way.
 
         Raises
         ------
@@ -120,7 +131,9 @@ class System(abc.ABC):
             If the data lacks what the system needs, a setting contradicts it, or the device is
             not there.
         """
-        check_device(device)
+        self.device = check_device(device)
+        if precision not in PRECISIONS:
+            raise ConfigError(f"precision: expected one of {PRECISIONS}, got {precision!r}.")
         run = None if out is None else RunFolder(out)
         what = {"system": self.name, "data": ds.name, "seed": seed, "split_seed": split_seed}
         settings = dataclasses.asdict(self.config)
@@ -130,15 +143,16 @@ class System(abc.ABC):
         if run is not None:  # only now, for it clears an earlier run away
             run.begin(what, settings, resume=resume)
         training = _Training(self, state, seed)
-        history = fit(
-            training,
-            epochs=self.config.epochs,
-            patience=self.config.patience,
-            monitor=self.monitor,
-            run=run,
-            resume=resume,
-            description=f"{self.name} {ds.name}",
-        )
+        with _matmul_precision(precision):
+            history = fit(
+                training,
+                epochs=self.config.epochs,
+                patience=self.config.patience,
+                monitor=self.monitor,
+                run=run,
+                resume=resume,
+                description=f"{self.name} {ds.name}",
+            )
         metrics = {**self.evaluate(state, "valid"), **self.evaluate(state, "test")}
         record = self._record(ds, seed, split_seed, metrics, history, state)
         if run is not None:
@@ -151,8 +165,9 @@ class System(abc.ABC):
             evaluate=lambda split: self.evaluate(state, split),
         )
 
-    def load(self, ds: Dataset, run: RunFolder) -> Result:
+    def load(self, ds: Dataset, run: RunFolder, *, device: str = "cpu") -> Result:
         """The best state of a finished run, ready to evaluate and embed."""
+        self.device = check_device(device)
         record = run.read_result()
         state = self.init(ds, record["seed"], record["split_seed"])
         restore(_Training(self, state, record["seed"]), run)
@@ -183,6 +198,7 @@ class System(abc.ABC):
         return {
             "system": self.name,
             "data": ds.name,
+            "device": self.device,
             **{k: settings[k] for k in ("encoder", "strategy", "protocol") if k in settings},
             "seed": seed,
             "split_seed": split_seed,
@@ -222,6 +238,17 @@ class _Training:
             part.load_state_dict(state[name])
 
 
+@contextmanager
+def _matmul_precision(precision: str) -> Iterator[None]:
+    """Torch's setting, put back afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def check_choices(where: str, config: Any, choices: Mapping[str, Any]) -> None:
     """Refuse a field that is not among its choices.
 
@@ -250,23 +277,20 @@ def check_positive(where: str, config: Any, names: tuple[str, ...]) -> None:
             raise ConfigError(f"{where}: expected {name} > 0, got {getattr(config, name)}.")
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that is not there.
+def check_device(device: str) -> str:
+    """The device, "cpu" or "cuda", if it can be used.
 
     Raises
     ------
     DeviceError
-        With what to do.
+        If it cannot, with what to do.
     """
-    if device == "cpu":
-        return
-    if device != "cuda":
-        raise DeviceError(f"device: expected 'cpu' or 'cuda', got {device!r}.")
-    if not torch.cuda.is_available():
-        raise DeviceError(
-            "device: expected a CUDA GPU for --device cuda, found none. "
-            "Use --device cpu, or install a CUDA build of torch on a machine with a GPU."
-        )
-    raise DeviceError(
-        "device: the GPU kernels are not in this version of dglmeta. Use --device cpu."
-    )
+    name = device_name(device)
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            raise DeviceError(
+                "device: expected a CUDA GPU for --device cuda, found none. "
+                "Use --device cpu, or install a CUDA build of torch on a machine with a GPU."
+            )
+        require_cuda()
+    return name

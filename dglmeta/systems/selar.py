@@ -21,7 +21,7 @@ program folds the data set instead, and its look-ahead never reaches the encoder
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ from dglmeta.tasks import (
     binary_losses,
     link_metrics,
 )
+from dglmeta.train import Replay
 
 __all__ = ["SELAR", "Config"]
 
@@ -173,7 +174,9 @@ class LinkModel(nn.Module):
         self.heads = PairHeads(n_tasks, config.d)
 
     def locate(self, a_hat: Messages, src: Tensor, dst: Tensor) -> Pairs:
-        """Pairs of nodes, with just the messages that their embeddings depend on."""
+        """Pairs of nodes, with just the messages that their embeddings depend on; on a GPU all."""
+        if src.is_cuda:
+            return Pairs([a_hat] * len(self.encoder.weights), src, dst)
         nodes, (src, dst) = torch.unique(torch.stack([src, dst]), return_inverse=True)
         return Pairs(self.encoder.layers(a_hat, nodes), src, dst)
 
@@ -211,6 +214,7 @@ class State:
     weighter: SampleWeighter
     weighter_optimizer: torch.optim.Optimizer
     task_weights: Tensor  # (T + 1,) mean of each task at the end of the last epoch
+    learn: Callable[..., None]  # what a step does with the tensors of a batch and of its folds
 
     @property
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -242,7 +246,15 @@ class SELAR(System):
     config: Config
 
     def step(self, state: State, batch: JointBatch, rng: np.random.Generator) -> None:
-        """One step of Algorithm 1; changes ``state``."""
+        """One step of training; changes ``state``."""
+        held_out: list[Tensor] = []
+        if self.strategy.weighted:
+            held_out = split_folds(batch.label.shape[1], self.config.folds, rng)
+        state.learn(*batch, *(c.to(self.device) for c in held_out))
+        state.averaged.update_parameters(state.model)
+
+    def learn(self, state: State, batch: JointBatch, held_out: Sequence[Tensor]) -> None:
+        """Algorithm 1 on one batch, whose folds leave out these primary pairs."""
         w, theta = parameters_of(state.model), parameters_of(state.weighter)
         a_hat = state.model.encoder.messages(state.pairs.adjacency, batch.edge_weight)
         label = batch.label.flatten()  # (n,) samples of all tasks, the primary ones first
@@ -256,16 +268,15 @@ class SELAR(System):
         def losses(s: Tensor, v: Tensor) -> Tensor:  # (n,)
             return v * binary_losses(s, label)
 
-        def fold(held_out: Tensor) -> Fold:
-            ends = batch.src[:1, held_out], batch.dst[:1, held_out]
+        def fold(left_out: Tensor) -> Fold:
+            ends = batch.src[:1, left_out], batch.dst[:1, left_out]
             s = logits(state.model.locate(a_hat, *ends))
-            return Fold(held_out, lambda w: binary_losses(s(w), label[held_out]).mean())
+            return Fold(left_out, lambda w: binary_losses(s(w), label[left_out]).mean())
 
         every = logits(state.model.locate(a_hat, batch.src, batch.dst))
         if self.strategy.weighted:
-            folds = [fold(c) for c in split_folds(batch.label.shape[1], self.config.folds, rng)]
             lr = self._look_ahead_lr(state)
-            look = hypergradient(every, weights, losses, folds, w, theta, lr=lr)
+            look = hypergradient(every, weights, losses, [*map(fold, held_out)], w, theta, lr=lr)
             descend(state.weighter_optimizer, state.weighter, look.gradients)
             at = look.at
         else:
@@ -275,7 +286,6 @@ class SELAR(System):
         s = at.value.clone().requires_grad_()
         (slope,) = torch.autograd.grad(losses(s, v).mean(), s)
         descend(state.optimizer, state.model, at.pullback(slope))
-        state.averaged.update_parameters(state.model)
 
     @property
     def strategy(self) -> Strategy:
@@ -301,22 +311,33 @@ class SELAR(System):
         training = split.training_graph(ds.csr)
         paths = self.config.metapaths or ds.metapaths if self.strategy.auxiliary else ()
         auxiliary = [MetaPathTask.from_graph(training, p, target=split.target) for p in paths]
-        pairs = JointPairs(training, split, auxiliary)
+        pairs = JointPairs(training, split, auxiliary, device=self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = LinkModel(self.config, pairs.n_nodes, pairs.n_tasks)
             weighter = SampleWeighter(pairs.n_tasks - 1, self.config.weighter_hidden)
+        model, weighter = model.to(self.device), weighter.to(self.device)
         graph_part = [model.embedding, *model.encoder.parameters()]
         groups = [
             {"params": graph_part, "weight_decay": self.config.weight_decay},
             {"params": list(model.heads.parameters()), "weight_decay": 0.0},
         ]
-        adam = torch.optim.Adam(groups, lr=self.config.lr, fused=True)
-        adam_v = torch.optim.Adam(weighter.parameters(), lr=self.config.weighter_lr, fused=True)
+        on_gpu = self.device == "cuda"
+        form = {"fused": True, "capturable": on_gpu}
+        adam = torch.optim.Adam(groups, lr=self.config.lr, **form)
+        adam_v = torch.optim.Adam(weighter.parameters(), lr=self.config.weighter_lr, **form)
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.config.averaging))
-        return State(
-            pairs, split, model, averaged, adam, weighter, adam_v, torch.ones(pairs.n_tasks)
-        )
+        averaged.n_averaged = averaged.n_averaged.cpu()  # read at every step
+
+        def learn(*tensors: Tensor) -> None:
+            n = len(JointBatch._fields)
+            self.learn(state, JointBatch(*tensors[:n]), tensors[n:])
+
+        state = State(
+            pairs, split, model, averaged, adam, weighter, adam_v, torch.ones(pairs.n_tasks),
+            learn=Replay(learn) if on_gpu else learn,
+        )  # fmt: skip
+        return state
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """One pass over the primary pairs."""
@@ -333,14 +354,14 @@ class SELAR(System):
         with torch.no_grad():
             a_hat = model.encoder.messages(state.pairs.adjacency)
             (s,) = model(model.locate(a_hat, *state.pairs.locate(rows)))
-        metrics = link_metrics(s.numpy(), rows.rows.label)
+        metrics = link_metrics(s.cpu().numpy(), rows.rows.label)
         return {f"{split}_{name}": value for name, value in metrics.items()}
 
     def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
         """(n, d) embeddings of every node type."""
         with torch.no_grad():
             model: LinkModel = state.averaged.module
-            z = model.encoder(state.pairs.adjacency, model.embedding).numpy()
+            z = model.encoder(state.pairs.adjacency, model.embedding).cpu().numpy()
         return state.pairs.by_type(z)
 
     def log(self, state: State) -> dict[str, object]:

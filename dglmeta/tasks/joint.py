@@ -45,15 +45,23 @@ class JointPairs:
         Its training rows are the primary task.
     auxiliary : sequence of PairTask
         Further tasks, each drawing as many pairs as the primary one.
+    device : {"cpu", "cuda"}
+        Where the adjacency and the batches lie. Draws are the same.
     """
 
     def __init__(
-        self, training: HeteroCSR, split: LinkSplit, auxiliary: Sequence[PairTask] = ()
+        self,
+        training: HeteroCSR,
+        split: LinkSplit,
+        auxiliary: Sequence[PairTask] = (),
+        *,
+        device: str = "cpu",
     ) -> None:
         self.primary = LinkTask.of_training(split)
         self.auxiliary = tuple(auxiliary)
         everything = training.homogeneous(both_ways=True)
-        self.adjacency = everything.adjacency
+        self.adjacency = everything.adjacency.to(device)
+        self.device = device
         self.offsets = everything.offsets
         # Edge ids of each training row, along and against the target edge; -1 for a negative.
         positive = split.train.label > 0
@@ -62,7 +70,7 @@ class JointPairs:
         against = everything.edge_offsets[split.target, False]
         self._along = np.where(positive, number + along, -1)
         self._against = np.where(positive, number + against, -1)
-        self._all_edges = torch.ones(self.adjacency.n_edges)
+        self._all_edges = torch.ones(self.adjacency.n_edges, device=device)
 
     @property
     def n_tasks(self) -> int:
@@ -99,9 +107,9 @@ class JointPairs:
             dst[t] = pairs.dst + self.offsets[task.target_type]
             label[t] = pairs.label
         return JointBatch(
-            torch.from_numpy(src),
-            torch.from_numpy(dst),
-            torch.from_numpy(label),
+            torch.from_numpy(src).to(self.device),
+            torch.from_numpy(dst).to(self.device),
+            torch.from_numpy(label).to(self.device),
             self._without_edges_of(rows),
         )
 
@@ -109,7 +117,8 @@ class JointPairs:
         """Node ids over all types of every row of a task, each (1, n)."""
         src = np.asarray(task.rows.src, np.int64) + self.offsets[task.source_type]
         dst = np.asarray(task.rows.dst, np.int64) + self.offsets[task.target_type]
-        return torch.from_numpy(src)[None], torch.from_numpy(dst)[None]
+        src, dst = (torch.from_numpy(ends)[None].to(self.device) for ends in (src, dst))
+        return src, dst
 
     def by_type(self, z: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """Rows over all nodes (N, ...) as one array a node type."""
@@ -120,5 +129,5 @@ class JointPairs:
         """Edge weights with the rows' own positive edges taken out."""
         ids = np.concatenate([self._along[rows], self._against[rows]])
         weight = self._all_edges.clone()
-        weight[torch.from_numpy(ids[ids >= 0])] = 0
+        weight[torch.from_numpy(ids[ids >= 0]).to(self.device)] = 0
         return weight

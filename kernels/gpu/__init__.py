@@ -1,1 +1,1 @@
-"""The same kernels for CUDA, in CuPy."""
+"""Kernels for CUDA devices, in CuPy and CUDA C++: the twins of ``dglmeta.kernels.cpu``."""

@@ -86,10 +86,10 @@ def walkways(structures: Callable) -> Callable[..., st.SearchStrategy[Walkway]]:
     """Strategy of chains of one to five small structures: empty levels, parallel edges."""
 
     @st.composite
-    def strategy(draw: st.DrawFn, *, max_length: int = 5) -> Walkway:
+    def strategy(draw: st.DrawFn, *, min_length: int = 1, max_length: int = 5) -> Walkway:
         dtype = draw(st.sampled_from([np.int32, np.int64]))
         steps: list[Structure] = []
-        for _ in range(draw(st.integers(1, max_length))):
+        for _ in range(draw(st.integers(min_length, max_length))):
             n_rows = steps[-1].n_cols if steps else None
             steps.append(draw(structures(n_rows=n_rows, ids=False, dtype=dtype)))
         return walkway(steps)

@@ -15,6 +15,8 @@ from dglmeta.kernels.cpu.chain import (
     prefetch_row,
     row,
 )
+from dglmeta.kernels.gpu import chain as gpu_chain
+from dglmeta.kernels.gpu.device import running_on
 
 
 @njit
@@ -58,3 +60,17 @@ def test_entries_are_those_of_the_array():
     arrays = [np.array([3, 2**62]), np.array([7])]
     places = addresses(arrays)
     assert [entry(places[0], 0), entry(places[0], 1), entry(places[1], 0)] == [3, 2**62, 7]
+
+
+def test_a_chain_on_a_device_holds_its_addresses(host_device):
+    with running_on(host_device):
+        xp = host_device.xp
+        narrow, wide = xp.asarray(np.array([0], np.int32)), xp.asarray(np.array([2**40]))
+        indptr = xp.asarray(np.array([0, 1]))
+        chain = gpu_chain.link([(indptr, narrow), (indptr, wide)])
+        assert gpu_chain.link([]).table.shape == (0, 2)
+    table = chain.table.get()
+    assert table[:, 0].tolist() == [a.ctypes.data for a in chain.indptr]
+    assert table[:, 1].tolist() == [a.ctypes.data for a in chain.indices]
+    assert [a.dtype for a in chain.indices] == [np.int64, np.int64]
+    assert read_all(table, chain.kind, 1, 0) == [2**40]

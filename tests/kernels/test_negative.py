@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -12,22 +13,22 @@ from dglmeta.kernels.cpu.negative import contains, random_numbers, sample_negati
 
 
 @given(data=st.data())
-def test_contains_equals_the_oracle(structures, data):
+def test_contains_equals_the_oracle(twin, structures, data):
     g = data.draw(structures(ids=False))
     pair = st.tuples(st.integers(0, max(g.n_rows - 1, 0)), st.integers(-1, 7))
     pairs = data.draw(st.lists(pair, max_size=10)) if g.n_rows else []
     rows, cols = np.array(pairs, np.int64).reshape(-1, 2).T
     args = (g.indptr, g.indices, rows, cols)
-    assert np.array_equal(contains(*args), reference.contains(*args))
+    assert np.array_equal(twin("negative").contains(*args), reference.contains(*args))
 
 
 @given(data=st.data(), diagonal=st.booleans(), seed=st.integers(-(2**63), 2**64))
-def test_negatives_equal_the_oracle(structures, data, diagonal, seed):
+def test_negatives_equal_the_oracle(twin, structures, data, diagonal, seed):
     g = data.draw(structures(ids=False))
     row = st.integers(0, max(g.n_rows - 1, 0))
     rows = np.array(data.draw(st.lists(row, max_size=10)) if g.n_rows else [], np.int64)
     args = (g.indptr, g.indices, rows, g.n_cols, seed)
-    got = sample_negatives(*args, forbid_diagonal=diagonal)
+    got = twin("negative").sample_negatives(*args, forbid_diagonal=diagonal)
     assert np.array_equal(got, reference.sample_negatives(*args, forbid_diagonal=diagonal))
 
 
@@ -60,6 +61,16 @@ def test_negatives_are_true_and_the_same_in_any_number_of_threads(large, in_thre
     assert contains(large.indptr, large.indices, present, first).all()
 
 
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_many_negatives_are_those_of_the_cpu(twin, large, diagonal):
+    rows = np.append(np.full(40, 7), np.random.default_rng(0).integers(0, large.n_rows, 500))
+    for columns in (large.indices, np.arange(large.n_edges, dtype=np.int32)):
+        args = (large.indptr, columns, rows, large.n_edges, 11)
+        theirs = sample_negatives(*args, forbid_diagonal=diagonal)
+        ours = twin("negative").sample_negatives(*args, forbid_diagonal=diagonal)
+        assert np.array_equal(ours, theirs)
+
+
 def test_another_seed_draws_other_columns():
     empty = np.array([0, 0]), np.zeros(0, np.int32)
     rows = np.zeros(50, np.int64)
@@ -68,9 +79,9 @@ def test_another_seed_draws_other_columns():
 
 
 @given(seed=st.integers(-(2**63), 2**64), begin=st.integers(0, 2**40), n=st.integers(1, 2**62))
-def test_numbers_equal_the_oracle(seed, begin, n):
+def test_numbers_equal_the_oracle(twin, seed, begin, n):
     args = (seed, begin, begin + 5, n)
-    assert np.array_equal(random_numbers(*args), reference.random_numbers(*args))
+    assert np.array_equal(twin("negative").random_numbers(*args), reference.random_numbers(*args))
 
 
 def test_numbers_are_uniform_and_the_same_in_any_number_of_threads(in_threads):

@@ -53,9 +53,73 @@ def joined_to(g):
     return reference.connected_pairs(*g, src, dst).reshape(g.n_nodes[0], g.n_nodes[-1])
 
 
+def repeated(g, copies):
+    """The same chain with every edge of the first step so many times."""
+    halves = []
+    for half in (g.forward, g.backward):
+        steps = list(zip(half.indptr, half.indices, strict=True))
+        steps[0] = steps[0][0] * copies, np.repeat(steps[0][1], copies)
+        halves.append(link(steps))
+    return Ring(*halves, g.n_nodes)
+
+
 def draw(g, sources, per_source, seed=0, middle=1, joined=True, most_edges=10**9):
     args = (sources, per_source, seed, middle)
     return draw_targets(*g, onward_of(g), *args, joined=joined, most_edges=most_edges)
+
+
+@given(
+    data=st.data(),
+    seed=st.integers(-(2**63), 2**64),
+    joined=st.booleans(),
+    per_source=st.sampled_from([1, 3, 40]),
+    most_edges=st.sampled_from([1, 150, 1000, 10**9]),
+)
+def test_draws_are_those_of_the_cpu(twin, walkways, data, seed, joined, per_source, most_edges):
+    g = data.draw(walkways())
+    copies = data.draw(st.sampled_from([1, 150]))  # of every first edge: more than a try costs
+    g = repeated(g, copies)
+    sources = np.arange(g.n_nodes[0])
+    middle = data.draw(st.integers(max(1, len(g.n_nodes) - 3), len(g.n_nodes) - 1))
+    args = (*g, onward_of(g), sources, per_source, seed, middle)
+    limits = {"joined": joined, "most_edges": most_edges}
+    ours, theirs = twin("path_draw").draw_targets(*args, **limits), draw_targets(*args, **limits)
+    assert np.array_equal(ours.targets, theirs.targets)
+    assert np.array_equal(ours.n_tries, theirs.n_tries)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("middle", [1, 2, 3])
+@pytest.mark.parametrize("most_edges", [700, 4000])
+def test_many_draws_are_those_of_the_cpu(twin, large_walkway, joined, middle, most_edges):
+    g = large_walkway
+    sources = np.append(7, np.random.default_rng(1).permutation(g.n_nodes[0])[:20])
+    args = (*g, onward_of(g), sources, 4, 3, middle)
+    limits = {"joined": joined, "most_edges": most_edges}
+    ours, theirs = twin("path_draw").draw_targets(*args, **limits), draw_targets(*args, **limits)
+    assert np.array_equal(ours.targets, theirs.targets)
+    assert np.array_equal(ours.n_tries, theirs.n_tries)
+    assert (theirs.n_tries > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("length", "n", "copies", "middle"),
+    [(2, 400, 16, 1), (2, 400, 16, 2), (2, 5100, 70, 1), (3, 2000, 8, 1), (3, 2000, 8, 2),
+     (3, 2000, 8, 3), (4, 3000, 5, 2), (4, 3000, 5, 3)],
+)  # fmt: skip
+def test_paths_drawn_are_those_of_the_cpu(twin, ring, length, n, copies, middle):
+    g = ring(length, n, copies)
+    args = (*g, onward_of(g), np.arange(0, n, n // 9), 2, 1, middle)
+    for most_edges in (150, 10**6):
+        limits = {"joined": True, "most_edges": most_edges}
+        ours, theirs = (
+            twin("path_draw").draw_targets(*args, **limits),
+            draw_targets(*args, **limits),
+        )
+        assert np.array_equal(ours.targets, theirs.targets)
+        assert np.array_equal(ours.n_tries, theirs.n_tries)
+        assert (theirs.n_tries > 0).all()
+        assert most_edges > 150 or (theirs.targets == UNDECIDED).any()
 
 
 @given(data=st.data(), seed=st.integers(-(2**63), 2**64), joined=st.booleans())

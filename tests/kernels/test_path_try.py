@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ def joined_to(g):
 
 
 @given(data=st.data(), onward=st.booleans(), some=st.booleans())
-def test_onward_counts_equal_the_oracle(structures, data, onward, some):
+def test_onward_counts_equal_the_oracle(twin, structures, data, onward, some):
     g = data.draw(structures(ids=False))
     weight = st.integers(0, MOST_PATHS)
     weights = data.draw(st.lists(weight, min_size=g.n_cols, max_size=g.n_cols))
@@ -37,11 +38,24 @@ def test_onward_counts_equal_the_oracle(structures, data, onward, some):
         np.array(weights, np.int64) if onward else None,
         rows if some else None,
     )
-    assert np.array_equal(onward_counts(*args), reference.onward_counts(*args))
+    got = twin("path_try").onward_counts(*args)
+    assert np.array_equal(got, reference.onward_counts(*args))
+
+
+def test_onward_counts_of_long_rows_are_those_of_the_cpu(twin, large):
+    weights = np.random.default_rng(0).integers(0, MOST_PATHS >> 10, large.n_cols)
+    counts = onward_counts(large.indptr, large.indices, weights)
+    assert np.array_equal(
+        twin("path_try").onward_counts(large.indptr, large.indices, weights), counts
+    )
+    assert counts[7] == MOST_PATHS
+    rows = np.array([8, 7, 0, 7])
+    got = twin("path_try").onward_counts(large.indptr, large.indices, weights, rows)
+    assert np.array_equal(got, counts[rows])
 
 
 @given(data=st.data())
-def test_tried_paths_equal_the_oracle_and_every_pair_has_one(walkways, data):
+def test_tried_paths_equal_the_oracle_and_every_pair_has_one(twin, walkways, data):
     g = data.draw(walkways(max_length=4))
     source = st.integers(0, max(g.n_nodes[0] - 1, 0))
     sources = data.draw(st.lists(source, max_size=4, unique=True)) if g.n_nodes[0] else []
@@ -52,13 +66,25 @@ def test_tried_paths_equal_the_oracle_and_every_pair_has_one(walkways, data):
     before = np.append(0, np.cumsum(n_paths))
     numbers = np.arange(before[-1])
     middle = data.draw(st.integers(max(1, len(g.n_nodes) - 3), len(g.n_nodes) - 1))
-    got = try_paths(*g, onward, sources, before, numbers, middle)
+    got = twin("path_try").try_paths(*g, onward, sources, before, numbers, middle)
     for ours, theirs in zip(got, reference.try_paths(g.forward, sources, numbers), strict=True):
         assert np.array_equal(ours, theirs)
     src, dst, chosen = got
     drawn = np.zeros((g.n_nodes[0], g.n_nodes[-1]), np.int64)
     np.add.at(drawn, (src[chosen], dst[chosen]), 1)
     assert np.array_equal(drawn[sources], joined_to(g)[sources])
+
+
+@pytest.mark.parametrize("middle", [1, 2])
+def test_many_tries_are_those_of_the_cpu(twin, large_walkway, middle):
+    g = large_walkway
+    onward = onward_of(g)
+    n_paths = onward_counts(g.forward.indptr[0], g.forward.indices[0], onward[0])
+    before = np.append(0, np.cumsum(n_paths))
+    numbers = np.sort(np.random.default_rng(0).integers(0, before[-1], 300))
+    args = (*g, onward, np.arange(g.n_nodes[0]), before, numbers, middle)
+    for ours, theirs in zip(twin("path_try").try_paths(*args), try_paths(*args), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_tries_are_the_same_in_any_number_of_threads(large_walkway, in_threads):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,9 @@ from dglmeta.kernels.cpu.reach import (
     search,
     trace,
 )
+from dglmeta.kernels.gpu import chain as gpu_chain
+from dglmeta.kernels.gpu import reach as gpu_reach
+from dglmeta.kernels.gpu.device import running_on
 
 
 def product(walkway, begin, end):
@@ -83,3 +87,29 @@ def test_a_search_finds_the_chain_that_comes_first_read_backwards(walkways, data
     if found:
         trace(*back, middle, first, marks, trail)
         assert tuple(trail[1:].tolist())[::-1] == min(joining)[:-1]
+
+
+@given(data=st.data(), count=st.booleans(), at_once=st.sampled_from([1, 1 << 20]))
+def test_batches_on_a_device_hold_what_is_reached(host_device, walkways, data, count, at_once):
+    g = data.draw(walkways(min_length=2))
+    middle = data.draw(st.integers(2, len(g.n_nodes) - 1))
+    first = first_nodes(g.n_nodes).astype(int)
+    sources = np.arange(g.n_nodes[0])
+    with running_on(host_device), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu_reach, "SCRATCH_BYTES", at_once)
+        xp = host_device.xp
+        steps = zip(g.forward.indptr, g.forward.indices, strict=True)
+        forward = gpu_chain.link([(xp.asarray(p), xp.asarray(i)) for p, i in steps])
+        batches = gpu_reach.reach_in_batches(
+            forward, g.n_nodes, xp.asarray(sources), middle, count=count
+        )
+        rows = [batch.reached.get() for batch in batches]
+    reached = (
+        np.concatenate(rows) if rows else np.zeros((0, first[middle + 1] - first[2]), np.uint8)
+    )
+    if not count:
+        reached = np.unpackbits(reached.view(np.uint8), axis=1, bitorder="little")
+    for level in range(2, middle + 1):
+        begin, full = first[level] - first[2], product(g, 0, level)
+        here = reached[:, begin : begin + g.n_nodes[level]]
+        assert np.array_equal(here, full if count else full > 0)

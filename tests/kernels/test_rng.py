@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dglmeta.kernels import reference, rng
+from dglmeta.kernels.gpu import rng as gpu_rng
 
 words = st.integers(0, 2**64 - 1).map(np.uint64)
 counters = st.integers(-(2**63), 2**63 - 1)
@@ -68,3 +69,10 @@ def test_derived_seeds_differ_by_labels_and_stay_non_negative():
     seeds = [rng.derive_seed(seed, *some) for seed in (-1, 0, 1) for some in labels]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@given(seed=counters, block=counters, rows=st.lists(counters, max_size=5), draw=st.integers(0, 9))
+def test_bits_on_a_device_are_those_of_the_host(cuda, seed, block, rows, draw):
+    rows = np.array(rows, np.int64)
+    there = gpu_rng.random_array(seed, block, cuda.asarray(rows), draw)
+    assert np.array_equal(there.get(), rng.random_array(seed, block, rows, draw))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from dglmeta.kernels import reference
 from dglmeta.kernels.cpu import sample
-from dglmeta.kernels.cpu.sample import Frontier, sample_each, sample_neighbors
+from dglmeta.kernels.cpu.sample import Frontier, sample_neighbors
 
 
 def equal(one, other):
@@ -20,19 +20,28 @@ def equal(one, other):
 
 
 @given(data=st.data(), fanout=st.integers(-1, 5), seed=st.integers(-(2**63), 2**64))
-def test_samples_equal_the_oracle(structures, data, fanout, seed):
+def test_samples_equal_the_oracle(twin, structures, data, fanout, seed):
     g = data.draw(structures())
     row = st.integers(0, max(g.n_rows - 1, 0))
     nodes = np.array(data.draw(st.lists(row, max_size=8)) if g.n_rows else [], np.int64)
-    got = sample_neighbors(*g[:3], nodes, fanout, seed, 1)
+    got = twin("sample").sample_neighbors(*g[:3], nodes, fanout, seed, 1)
     assert equal(got, reference.sample_neighbors(*g[:3], nodes, fanout, seed, 1))
 
 
 @pytest.mark.parametrize("fanout", [3, 60, 200])
-def test_long_rows_equal_the_oracle(large, fanout):
+def test_long_rows_equal_the_oracle(twin, large, fanout):
     nodes = np.array([7, 1, 7, 2999])
-    got = sample_neighbors(*large[:3], nodes, fanout, 3, 0)
+    got = twin("sample").sample_neighbors(*large[:3], nodes, fanout, 3, 0)
     assert equal(got, reference.sample_neighbors(*large[:3], nodes, fanout, 3, 0))
+
+
+@pytest.mark.parametrize("fanout", [0, 1, 26, 32, 33, -1])
+def test_large_samples_are_those_of_the_cpu(twin, large, fanout):
+    nodes = np.random.default_rng(1).permutation(large.n_rows).astype(np.int32)
+    got = twin("sample").sample_neighbors(*large[:3], nodes, fanout, 8, 2)
+    expected = sample_neighbors(*large[:3], nodes, fanout, 8, 2)
+    assert equal(got, expected)
+    assert [a.dtype for a in got] == [a.dtype for a in expected]
 
 
 def test_samples_are_distinct_edges_of_their_nodes_in_any_number_of_threads(
@@ -53,13 +62,16 @@ def test_samples_are_distinct_edges_of_their_nodes_in_any_number_of_threads(
     assert np.array_equal(columns[ids], neighbours)
 
 
-def test_several_frontiers_draw_what_each_draws_alone(large, in_threads):
+def test_several_frontiers_draw_what_each_draws_alone(twin, large, in_threads):
     frontiers = [
         Frontier(*large[:3], np.arange(begin, 3000, 7), fanout, seed)
         for begin, fanout, seed in [(0, 4, 1), (3, -1, 2), (5, 0, 2)]
     ]
     frontiers.append(Frontier(*large[:3], np.zeros(0, np.int64), 2, 3))
-    together = in_threads(2, lambda: sample_each(frontiers, 6))
+    wide = large.indices.astype(np.int64)
+    frontiers.insert(1, Frontier(large.indptr, wide, None, np.arange(40), 40, -9))
+    together = in_threads(2, lambda: twin("sample").sample_each(frontiers, 6))
+    assert len(twin("sample").sample_each([], 6)) == 0
     for frontier, drawn in zip(frontiers, together, strict=True):
         assert equal(drawn, sample_neighbors(*frontier, hop=6))
 
@@ -106,8 +118,9 @@ def test_every_subset_is_drawn_equally_often(degree, fanout):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_columns_beyond_32_bits_are_drawn_whole():
+def test_columns_beyond_32_bits_are_drawn_whole(twin):
     far = 2**31 + np.arange(5) * 2**40
-    drawn = sample_neighbors(np.array([0, 2, 5]), far, None, np.array([1, 0]), -1, 0, 0)
+    rows = np.array([0, 2, 5]), far, None, np.array([1, 0])
+    drawn = twin("sample").sample_neighbors(*rows, -1, 0, 0)
     assert drawn.neighbours.tolist() == far[[2, 3, 4, 0, 1]].tolist()
     assert drawn.edge_ids.tolist() == [2, 3, 4, 0, 1]

@@ -12,7 +12,7 @@ from dglmeta.kernels.cpu.walk import random_walks
 
 
 @given(data=st.data(), seed=st.integers(-(2**63), 2**64), length=st.integers(0, 4))
-def test_walks_equal_the_oracle(structures, data, seed, length):
+def test_walks_equal_the_oracle(twin, structures, data, seed, length):
     n_first = n = data.draw(st.integers(0, 5))
     steps = []
     for _ in range(length):
@@ -21,9 +21,17 @@ def test_walks_equal_the_oracle(structures, data, seed, length):
         n = g.n_cols
     start = st.integers(0, max(n_first - 1, 0))
     starts = np.array(data.draw(st.lists(start, max_size=6)) if n_first else [], np.int64)
-    walks = random_walks(steps, starts, seed)
+    walks = twin("walk").random_walks(steps, starts, seed)
     assert np.array_equal(walks, reference.random_walks(steps, starts, seed))
     assert walks.shape == (len(starts), length + 1)
+
+
+def test_large_walks_are_those_of_the_cpu(twin, large):
+    back = np.sort(np.random.default_rng(0).integers(0, large.n_rows, (large.n_cols, 4)), axis=1)
+    steps = [(large.indptr, large.indices), (np.arange(large.n_cols + 1) * 4, back.ravel())]
+    starts = np.arange(large.n_rows)
+    walks = twin("walk").random_walks(steps, starts, 9)
+    assert np.array_equal(walks, random_walks(steps, starts, 9))
 
 
 def test_each_edge_is_taken_equally_often_at_every_step():

@@ -127,6 +127,26 @@ def test_a_part_is_what_was_noted_of_it_and_the_same_for_any_number_of_threads(
     assert len(set(parts)) == 1
 
 
+@pytest.mark.parametrize(
+    "block", [Block(0, 3, None, 200, 100), Block(1, 0, None, 50, 60), Block(2, 0, sources=(3, 9))]
+)
+def test_a_part_drawn_on_a_gpu_is_the_same_bytes(cuda, hg, tmp_path, block):
+    save_steps(hg, request(hg).metapaths, tmp_path / "steps")
+    asked = request(hg, positives=1)
+    task = Task(str(tmp_path), str(tmp_path / "steps"), asked, block)
+    assert make_part(task._replace(device="cuda")) == make_part(task)
+
+
+def test_a_graph_saved_in_the_place_of_another_is_copied_to_the_gpu_anew(
+    cuda, hg, other, tmp_path
+):
+    for graph in (hg, other):
+        save_steps(graph, request(graph).metapaths, tmp_path / "steps")
+        asked = request(graph, positives=1)
+        task = Task(str(tmp_path), str(tmp_path / "steps"), asked, Block(0, 0, None, 50, 50))
+        assert make_part(task._replace(device="cuda")) == make_part(task)
+
+
 def test_a_worker_loads_no_torch(task):
     code = f"""
 import sys

@@ -76,7 +76,7 @@ def constant_scales(n_src, n_dst):
 
 
 def spmm_of_constant_scales(adj, x, weight):
-    r, c = (t.to(x.dtype) for t in constant_scales(*adj.shape))
+    r, c = (t.to(x) for t in constant_scales(*adj.shape))
     return scaled_spmm(adj, x, weight, r, c)
 
 
@@ -118,19 +118,20 @@ FUSED = ("attention", "attention heads", "spmm of constant scales")  # taken apa
 class Case:
     """An op and its oracle bound to one adjacency, with random inputs."""
 
-    def __init__(self, name: str, adj: Adjacency, matrices) -> None:
-        self.name = name
+    def __init__(self, name: str, adj: Adjacency, matrices, device="cpu") -> None:
+        self.name, self.device = name, device
         op, oracle, self._codes = CASES[name]
         self._sizes = {"s": adj.n_src, "d": adj.n_dst, "e": adj.n_edges}
         self.op = lambda *tensors: op(adj, *tensors)
-        self.oracle = lambda *tensors: oracle(*matrices, *tensors)
+        self.oracle = lambda *tensors: oracle(*(m.to(device) for m in matrices), *tensors)
 
     def inputs(self, seed: int = 0, batch: int | None = None) -> tuple[torch.Tensor, ...]:
         """Random float64 tensors, with a leading axis of ``batch`` where one is asked for."""
         generator = torch.Generator().manual_seed(seed)
         lead = () if batch is None else (batch,)
         shapes = [(*lead, self._sizes[code[0]], *map(int, code[1:])) for code in self._codes]
-        return tuple(torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes)
+        drawn = (torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes)
+        return tuple(t.to(self.device) for t in drawn)
 
     def leaves(self, seed: int = 0) -> tuple[torch.Tensor, ...]:
         """The same inputs, asking for gradients."""
@@ -148,6 +149,13 @@ def tidy_case(request, incidence) -> Case:
     """Every op on one adjacency, for what does not depend on the graph."""
     adj = Adjacency.from_coo([2, 0, 0, 2, 4, 2], [1, 3, 3, 0, 1, 1], (5, 4))
     return Case(request.param, adj, incidence(adj))
+
+
+@pytest.fixture(params=CASES)
+def cuda_case(request, on_cuda, incidence) -> Case:
+    """Every op on one adjacency, computed by the kernels of a GPU."""
+    adj = Adjacency.from_coo([2, 0, 0, 2, 4, 2], [1, 3, 3, 0, 1, 1], (5, 4))
+    return Case(request.param, adj.to("cuda"), incidence(adj), on_cuda)
 
 
 def assert_same(ours, theirs, tolerance=1e-10):
@@ -176,6 +184,30 @@ def against(f, direction):
 
 def test_value_equals_the_dense_oracle(case):
     assert_same(case.op(*case.inputs()), case.oracle(*case.inputs()))
+
+
+def test_value_on_a_gpu_equals_the_dense_oracle(cuda_case):
+    inputs = cuda_case.inputs()
+    ours = cuda_case.op(*inputs)
+    assert ours.device.type == cuda_case.device
+    assert_same(ours, cuda_case.oracle(*inputs))
+    single = cuda_case.op(*(t.float() for t in inputs))
+    torch.testing.assert_close(single.double(), ours, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_on_a_gpu_in_both_modes_and_twice(cuda_case):
+    fast = {"fast_mode": True}
+    assert gradcheck(cuda_case.op, cuda_case.leaves(), check_forward_ad=True, **fast)
+    assert gradgradcheck(cuda_case.op, cuda_case.leaves(), check_fwd_over_rev=True, **fast)
+
+
+def test_nested_and_batched_derivatives_on_a_gpu_equal_the_oracle(cuda_case):
+    inputs, batched = cuda_case.inputs(), cuda_case.inputs(seed=1, batch=3)
+    every = tuple(range(len(inputs)))
+    ours, theirs = (hessian(curved(f), every)(*inputs) for f in (cuda_case.op, cuda_case.oracle))
+    assert_same(ours, theirs)
+    looped = torch.stack([cuda_case.oracle(*(t[i] for t in batched)) for i in range(3)])
+    assert_same(vmap(cuda_case.op)(*batched), looped)
 
 
 def test_float32_is_computed_in_float32_and_close_to_float64(case):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from dglmeta.graph import HeteroCSR, MetaPath
+from dglmeta.graph import Adjacency, HeteroCSR, MetaPath
 from dglmeta.kernels.cpu import pool
 
 TRIPLES = (("a", "x", "b"), ("b", "y", "c"), ("a", "self", "a"), ("b", "z", "a"))
@@ -86,6 +87,37 @@ def bipartite() -> Callable[..., HeteroCSR]:
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def same_on_device() -> Callable[[object, object], None]:
+    """``same_on_device(a, b)``: arrays in a lie on the device and equal those in b, on the host.
+
+    Arrays are looked for in tuples, lists, dicts, adjacencies and graphs; the rest must be equal.
+    """
+
+    def check(here: Any, expected: Any) -> None:
+        if isinstance(expected, np.ndarray):
+            assert hasattr(here, "__cuda_array_interface__")
+            assert not hasattr(expected, "__cuda_array_interface__")
+            assert here.dtype == expected.dtype
+            assert np.array_equal(here.get(), expected)
+        elif isinstance(expected, Adjacency):
+            check(*([adj.indptr, adj.indices, adj.edge_ids, adj.n_dst] for adj in (here, expected)))
+        elif isinstance(expected, HeteroCSR):
+            assert here.schema == expected.schema
+            check(*([hg.n_nodes, hg.adjacencies] for hg in (here, expected)))
+        elif isinstance(expected, dict):
+            assert list(here) == list(expected)
+            check(*(list(each.values()) for each in (here, expected)))
+        elif isinstance(expected, tuple | list):
+            assert len(here) == len(expected)
+            for one, other in zip(here, expected, strict=True):
+                check(one, other)
+        else:
+            assert here == expected
+
+    return check
 
 
 @pytest.fixture

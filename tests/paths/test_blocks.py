@@ -135,6 +135,48 @@ def test_blocks_do_not_depend_on_threads_or_on_who_else_samples(bipartite, in_th
                 assert np.array_equal(block.edge_ids[step], again.edge_ids[step])
 
 
+@given(
+    data=st.data(),
+    both_ways=st.booleans(),
+    fanouts=st.lists(st.integers(-1, 3), max_size=3),
+    seed=st.integers(-5, 2**63),
+)
+def test_a_graph_on_a_device_is_sampled_there(
+    cuda, same_on_device, heterographs, data, both_ways, fanouts, seed
+):
+    hg = data.draw(heterographs())
+    seeds = draw_seeds(data, hg)
+    expected = sample_blocks(hg, seeds, fanouts, seed, both_ways=both_ways)
+    there = sample_blocks(hg.to("cuda"), seeds, fanouts, seed, both_ways=both_ways)
+    same_on_device(there, expected)
+
+
+@pytest.mark.parametrize("fanouts", [[7, 40], [-1, 2]])
+def test_large_blocks_on_a_device_are_those_of_the_host(cuda, same_on_device, bipartite, fanouts):
+    hg = bipartite(3000, 200, 40_000)
+    seeds = {"user": range(0, 3000, 9), "item": [3, 1]}
+    expected = sample_blocks(hg, seeds, fanouts, 1, both_ways=True)
+    same_on_device(sample_blocks(hg.to("cuda"), seeds, fanouts, 1, both_ways=True), expected)
+
+
+def test_seeds_may_lie_on_another_device_than_the_graph(cuda, same_on_device, bipartite):
+    hg = bipartite(30, 20, 300)
+    seeds = {"user": np.array([3, 1, 3], np.int32)}
+    expected = sample_blocks(hg, seeds, [3, 2], 1, both_ways=True)
+    seeds_there = {"user": cuda.asarray(seeds["user"])}
+    there = sample_blocks(hg.to("cuda"), seeds_there, [3, 2], 1, both_ways=True)
+    same_on_device(there, expected)
+    here = sample_blocks(hg, seeds_there, [3, 2], 1, both_ways=True)
+    for t, ids in expected.node_ids.items():
+        assert np.array_equal(ids, here.node_ids[t])
+
+
+def test_bad_seeds_on_a_device_are_named(cuda, bipartite):
+    hg = bipartite(3, 2, 4).to("cuda")
+    with pytest.raises(DataError, match=r"'item' ids in \[0, 2\), got -1"):
+        sample_blocks(hg, {"item": cuda.asarray(np.array([-1]))}, [1])
+
+
 def test_a_graph_of_one_node_hears_from_itself_alone():
     loops = Adjacency.from_coo([0, 0], [0, 0], (1, 1))
     sample = sample_blocks(loops, [0, 0], [1, 5])

@@ -81,3 +81,31 @@ def test_counts_that_may_not_fit_are_refused():
         count_instances(hg, path, np.array([0]), np.array([0]))
     assert count_instances(hg, path, np.array([1]), np.array([0])).tolist() == [0]
     assert metapath_connected(hg, path, [0, 0, 1], [0, 1, 1]).tolist() == [True, False, False]
+
+
+@given(data=st.data())
+def test_a_graph_on_a_device_gives_the_same_answers(
+    cuda, same_on_device, heterographs, paths, data
+):
+    hg = data.draw(heterographs())
+    path = data.draw(paths(hg))
+    n, m = hg.n_nodes[path.source], hg.n_nodes[path.target]
+    pairs = np.divmod(np.arange(n * m), max(m, 1))
+    there = hg.to("cuda")
+    same_on_device(metapath_connected(there, path, *pairs), metapath_connected(hg, path, *pairs))
+    same_on_device(count_instances(there, path, *pairs), count_instances(hg, path, *pairs))
+    moved = map(cuda.asarray, pairs)
+    assert np.array_equal(
+        metapath_connected(hg, path, *moved), metapath_connected(hg, path, *pairs)
+    )
+    assert estimate_density(there, path, 50) == estimate_density(hg, path, 50)
+
+
+@pytest.mark.parametrize("path", ["user-item-user", "item-user-item-user", "user-item"])
+def test_a_large_graph_on_a_device_gives_the_same_answers(cuda, same_on_device, bipartite, path):
+    hg = bipartite(300, 200, 900)
+    path = MetaPath.parse(path, hg.schema)
+    rng = np.random.default_rng(0)
+    pairs = [rng.integers(0, hg.n_nodes[t], 400) for t in (path.source, path.target)]
+    for answer in (metapath_connected, count_instances):
+        same_on_device(answer(hg.to("cuda"), path, *pairs), answer(hg, path, *pairs))

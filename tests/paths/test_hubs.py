@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dglmeta.errors import ConfigError, DataError, SchemaError
+from dglmeta.errors import ConfigError, DataError, DeviceError, SchemaError
 from dglmeta.graph import HeteroCSR
 from dglmeta.paths import add_hubs, sample_neighbors
 from dglmeta.paths.hubs import find_hubs
@@ -95,6 +95,34 @@ def test_tying_hubs_does_not_depend_on_threads(bipartite, in_threads):
     one, two = (in_threads(n, lambda: add_hubs(block, hg, 20)) for n in (1, 2))
     assert one.graph.content_hash == two.graph.content_hash
     assert one.graph.n_edges["user", "rated", "item"] > len(block.edge_ids["user", "rated", "item"])
+
+
+@given(data=st.data(), n_hubs=st.integers(0, 4), fanout=st.integers(-1, 2))
+def test_hubs_are_tied_on_a_device(cuda, same_on_device, heterographs, data, n_hubs, fanout):
+    hg = data.draw(heterographs())
+    seeds = {t: [0] for t, n in hg.n_nodes.items() if n}
+    there = hg.to("cuda")
+    same_on_device(find_hubs(there, n_hubs), find_hubs(hg, n_hubs))
+    blocks = (sample_neighbors(graph, seeds, [fanout], seed=1) for graph in (there, hg))
+    hubbed = [add_hubs(b, g, n_hubs) for b, g in zip(blocks, (there, hg), strict=True)]
+    same_on_device(*hubbed)
+
+
+def test_hubs_of_a_large_sample_are_tied_on_a_device(cuda, same_on_device, bipartite):
+    hg = bipartite(2000, 30, 40_000)
+    hubs = {"item": [3, 1, 3], "user": [0]}
+    one, other = (
+        add_hubs(sample_neighbors(g, {"user": range(200)}, [3], 1), g, hubs=hubs)
+        for g in (hg.to("cuda"), hg)
+    )
+    same_on_device(one, other)
+
+
+def test_a_sample_and_its_graph_must_lie_on_one_device(cuda, bipartite):
+    hg = bipartite(3, 2, 4)
+    block = sample_neighbors(hg.to("cuda"), {"user": [0]}, [1])
+    with pytest.raises(DeviceError, match=r"the sample on 'cpu', .* got one on 'cuda'"):
+        add_hubs(block, hg)
 
 
 def test_bad_arguments_are_named(bipartite):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dglmeta.errors import ConfigError, DataError, SchemaError
+from dglmeta.errors import ConfigError, DataError, DeviceError, SchemaError
 from dglmeta.graph import Adjacency
+from dglmeta.paths.blocks import sample_blocks
 from dglmeta.paths.loader import NeighborLoader
 from dglmeta.paths.neighbors import sample_neighbors
 
@@ -170,6 +171,56 @@ def test_no_more_than_prefetch_batches_are_sampled_ahead(graph):
 def test_another_sampler_may_be_given(graph):
     batch = next(of_users(graph, sample=sample_neighbors).epoch(0))
     assert batch.sample.graph.schema == graph.schema
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize("sample", [sample_blocks, sample_neighbors])
+def test_batches_sampled_on_the_host_come_to_the_device(
+    cuda, same_on_device, graph, sample, prefetch
+):
+    options = {"sample": sample, "prefetch": prefetch}
+    expected = list(of_users(graph, **options).epoch(1))
+    loader = of_users(graph, device="cuda", **options)
+    assert loader.graph is graph
+    assert (loader.device, of_users(graph).device) == ("cuda", "cpu")
+    same_on_device(list(loader.epoch(1)), expected)
+    assert not threads()
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_a_graph_on_a_device_gives_the_batches_of_the_host(cuda, same_on_device, graph, prefetch):
+    expected = list(of_users(graph).epoch(1))
+    there = graph.to("cuda")
+    same_on_device(list(of_users(there, prefetch=prefetch).epoch(1)), expected)
+    back = list(of_users(there, device="cpu").epoch(1))
+    assert [contents(batch) for batch in back] == [contents(batch) for batch in expected]
+
+
+def test_what_another_sampler_returns_comes_to_the_device(cuda, same_on_device, graph):
+    arrays = [
+        np.arange(5, dtype=np.int32),
+        np.zeros((0, 3)),
+        np.array(2.5, np.float32),
+        np.arange(24, dtype=np.float64).reshape(2, 3, 4)[:, ::2],
+        np.array([True, False]),
+    ]
+    there = [cuda.asarray(np.arange(3))]
+    names = np.array(["a", None], object)
+
+    def sample(hg, seeds, fanouts, seed):
+        return {"arrays": arrays, "there": there, "names": names, "seed": 3}
+
+    batch = next(of_users(graph, sample=sample, device="cuda").epoch(0)).sample
+    same_on_device([batch["arrays"], batch["seed"]], [arrays, 3])
+    assert batch["there"][0] is there[0]
+    assert batch["names"] is names
+    nothing = next(of_users(graph, sample=lambda *_: None, device="cuda").epoch(0))
+    assert nothing.sample is None
+
+
+def test_a_device_must_be_there(graph):
+    with pytest.raises(DeviceError, match="'cpu' or 'cuda', got 'tpu'"):
+        of_users(graph, device="tpu")
 
 
 def test_bad_arguments_are_named(graph):

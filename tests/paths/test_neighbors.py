@@ -155,6 +155,28 @@ def test_a_seed_fixes_the_sample_and_threads_do_not_change_it(bipartite, in_thre
     assert not np.array_equal(one.edge_ids[triple], draw(seed=2).edge_ids[triple])
 
 
+@given(
+    data=st.data(),
+    both_ways=st.booleans(),
+    fanouts=st.lists(st.integers(-1, 3), max_size=2),
+)
+def test_a_graph_on_a_device_is_sampled_there(
+    cuda, same_on_device, heterographs, data, both_ways, fanouts
+):
+    hg = data.draw(heterographs())
+    seeds = draw_seeds(data, hg)
+    expected = sample_neighbors(hg, seeds, fanouts, 3, both_ways=both_ways)
+    there = sample_neighbors(hg.to("cuda"), seeds, fanouts, 3, both_ways=both_ways)
+    same_on_device(there, expected)
+
+
+def test_a_large_sample_on_a_device_is_that_of_the_host(cuda, same_on_device, bipartite):
+    hg = bipartite(3000, 200, 40_000)
+    expected = sample_neighbors(hg, {"user": range(300)}, [5, 40], 1, both_ways=True)
+    there = sample_neighbors(hg.to("cuda"), {"user": range(300)}, [5, 40], 1, both_ways=True)
+    same_on_device(there, expected)
+
+
 def test_bad_arguments_are_named(bipartite):
     hg = bipartite(3, 2, 4)
     with pytest.raises(SchemaError, match="unknown node type 'shop' among the seeds"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -227,3 +229,48 @@ def test_bad_arguments_are_named():
     empty = HeteroCSR.from_edges({RATED: ([], [])}, {"user": 0, "item": 3})
     with pytest.raises(DataError, match="nodes of type 'user', got none"):
         sample_unconnected_pairs(empty, PATH, 1)
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32), per_source=st.sampled_from([None, 1, 3]))
+@settings(max_examples=60)
+def test_a_graph_on_a_device_gives_the_same_pairs(
+    cuda, same_on_device, heterographs, paths, data, seed, per_source
+):
+    hg = data.draw(heterographs())
+    path = data.draw(paths(hg))
+    n_sources = hg.n_nodes[path.source]
+    sources = data.draw(st.none() | st.permutations(range(n_sources)).map(lambda p: p[::2]))
+    n = data.draw(st.sampled_from([0, 3, 9])) if per_source is None else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw, "PRODUCT_PATHS_A_PAIR", data.draw(st.sampled_from([0, 50])))
+        for sample in (sample_metapath_pairs, sample_unconnected_pairs):
+            try:
+                expected = sample(hg, path, n, seed, per_source, sources=sources)
+            except (DataError, BudgetError) as error:
+                with pytest.raises(type(error), match=re.escape(str(error))):
+                    sample(hg.to("cuda"), path, n, seed, per_source, sources=sources)
+                continue
+            there = sample(hg.to("cuda"), path, n, seed, per_source, sources=sources)
+            same_on_device(there, expected)
+
+
+@pytest.mark.parametrize("path", [PATH, "item-user-item", "user-item-user-item", "user-item"])
+@pytest.mark.parametrize("options", [{"n": 300}, {"n": 60, "per_source": 2}, {"per_source": 1}])
+@pytest.mark.parametrize("sample", [sample_metapath_pairs, sample_unconnected_pairs])
+def test_a_large_graph_on_a_device_gives_the_same_pairs(
+    cuda, same_on_device, bipartite, monkeypatch, path, options, sample
+):
+    monkeypatch.setattr(draw, "PRODUCT_PATHS_A_PAIR", 0)
+    hg = bipartite(400, 250, 1500)
+    some = {"sources": np.arange(0, 250, 7)} if options == {"per_source": 1} else {}
+    same_on_device(
+        sample(hg.to("cuda"), path, **options, **some), sample(hg, path, **options, **some)
+    )
+
+
+def test_sources_may_lie_on_the_device(cuda, same_on_device):
+    hg = sparse_graph()
+    there = sample_metapath_pairs(hg.to("cuda"), PATH, per_source=2, sources=cuda.asarray([3, 1]))
+    same_on_device(there, sample_metapath_pairs(hg, PATH, per_source=2, sources=[3, 1]))
+    with pytest.raises(ConfigError, match="distinct sources, got 2 of which 1 differ"):
+        sample_metapath_pairs(hg.to("cuda"), PATH, 5, sources=cuda.asarray([1, 1]))

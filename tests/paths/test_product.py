@@ -74,6 +74,40 @@ def test_rows_are_rows_of_the_whole_in_the_order_asked(heterographs, paths, data
     np.testing.assert_allclose(some, whole[np.array(rows, int)], rtol=0, atol=1e-12)
 
 
+@given(data=st.data(), mode=st.sampled_from(["reach", "count", "walk"]), masked=st.booleans())
+def test_a_product_of_a_graph_on_a_gpu_equals_the_hosts(
+    cuda, heterographs, paths, data, mode, masked
+):
+    hg = data.draw(heterographs())
+    path = data.draw(paths(hg))
+    n, m = hg.n_nodes[path.source], hg.n_nodes[path.target]
+    rows = data.draw(st.none() | st.lists(st.integers(0, n - 1), max_size=6)) if n else None
+    options = {"rows": rows}
+    if masked:
+        n_rows = n if rows is None else len(rows)
+        options["mask"] = csr_array(np.arange(n_rows * m).reshape(n_rows, m) % 3)
+    expected = metapath_product(hg, path, mode, **options)
+    product = metapath_product(hg.to("cuda"), path, mode, **options)
+    assert hasattr(product.data, "__cuda_array_interface__")
+    assert product.shape == expected.shape
+    assert product.data.dtype == expected.dtype
+    np.testing.assert_allclose(product.get().toarray(), expected.toarray(), rtol=0, atol=1e-12)
+
+
+def test_a_product_too_large_for_a_gpu_comes_in_blocks(cuda, bipartite):
+    hg = bipartite(300, 200, 4000)
+    for text in ("user-item-user", "user-item-user-item"):
+        expected = metapath_product(hg, text, "count", sort=True)
+        product = metapath_product(
+            hg.to("cuda"), text, "count", sort=True, budget_bytes=expected.nnz * 8
+        )
+        assert isinstance(product, csr_array)
+        for part in ("indptr", "indices", "data"):
+            assert np.array_equal(getattr(product, part), getattr(expected, part))
+    with pytest.raises(BudgetError, match="Raise the budget"):
+        metapath_product(hg.to("cuda"), "user-item-user-item", budget_bytes=1000)
+
+
 def test_a_walk_row_sums_to_less_than_one_where_the_walker_can_get_stuck():
     edges = {("a", "x", "b"): ([0, 0, 1], [0, 1, 1]), ("b", "y", "c"): ([1], [0])}
     hg = HeteroCSR.from_edges(edges, {"a": 2, "b": 2, "c": 1})

@@ -26,10 +26,14 @@ def test_a_torch_that_does_not_import_is_a_fact_and_no_crash(monkeypatch):
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
-        ({"torch_cuda": None, "gpu": None, "cupy": False}, []),
-        ({"torch_cuda": "12.8", "gpu": "H", "cupy": True}, []),
-        ({"torch_cuda": "12.8", "gpu": "H", "cupy": False}, ["pip install cupy-cuda12x"]),
-        ({"torch_cuda": "12.8", "gpu": None, "cupy": False}, ["nvidia-smi"]),
+        ({"torch_cuda": None, "gpu": None, "cupy": None}, []),
+        ({"torch_cuda": "12.8", "gpu": "H", "cupy": "13.4", "cupy_cuda": "12.9"}, []),
+        (
+            {"torch_cuda": "13.0", "gpu": "H", "cupy": "13.4", "cupy_cuda": "12.9"},
+            ["pip uninstall cupy-cuda12x, then pip install cupy-cuda13x"],
+        ),
+        ({"torch_cuda": "12.8", "gpu": "H", "cupy": None}, ["pip install cupy-cuda12x"]),
+        ({"torch_cuda": "12.8", "gpu": None, "cupy": None}, ["nvidia-smi"]),
         ({}, []),
     ],
 )

@@ -1,0 +1,1 @@
+"""Kernels on a CUDA device against what else computes the same there."""

@@ -1,0 +1,105 @@
+"""``python -m dglmeta.kernels.gpu.compile_all``: whether all sources compile, with all their types.
+
+With nvcc, and with NVRTC where CuPy finds it: that one compiles what users run, and needs no GPU.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+from dglmeta.kernels.gpu.device import FOLDER, read_source
+
+__all__ = ["compilers", "main", "source_names", "type_choices"]
+
+ARCHITECTURE = "sm_90"
+AT_ONCE = 2
+TYPES = {"INDEX": ("int", "long long"), "REAL": ("float", "double")}
+
+Compile = Callable[[str, dict[str, str]], str]
+"""What a compiler says of a source with some macros defined: nothing if all is well."""
+
+
+def main() -> int:
+    """Compile all of them and name those that fail, or of which the compiler warns."""
+    found = compilers()
+    if not found:
+        sys.stdout.write("cuda: no nvcc and no NVRTC, sources not compiled\n")
+        return 0
+    jobs = [(name, types) for name in source_names() for types in type_choices(name)]
+    n_failed = 0
+    for compiler, compile_one in found.items():
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            messages = threads.map(compile_one, *zip(*jobs, strict=True))
+            for (name, types), message in zip(jobs, messages, strict=True):
+                if message:
+                    n_failed += 1
+                    sys.stdout.write(f"cuda: {compiler}: {name}.cu, {types}\n{message}\n")
+        n_sources = len(source_names())
+        sys.stdout.write(f"cuda: {compiler}: {n_sources} sources in {len(jobs)} forms\n")
+    return 1 if n_failed else 0
+
+
+def source_names() -> list[str]:
+    """Names of the sources, as :func:`dglmeta.kernels.gpu.device.launch` takes them."""
+    return sorted(path.stem for path in FOLDER.glob("*.cu"))
+
+
+def type_choices(name: str) -> Iterator[dict[str, str]]:
+    """Every choice of the types that a source leaves open."""
+    code = re.sub(r"^\s*#.*$", "", read_source(name), flags=re.MULTILINE)
+    used = {macro: types for macro, types in TYPES.items() if re.search(rf"\b{macro}\b", code)}
+    for types in product(*used.values()):
+        yield dict(zip(used, types, strict=True))
+
+
+def compilers() -> dict[str, Compile]:
+    """Those that are there, by name."""
+    found: dict[str, Compile] = {}
+    if shutil.which("nvcc"):
+        found["nvcc"] = _by_nvcc
+    if _has_nvrtc():
+        found["NVRTC"] = _by_nvrtc
+    return found
+
+
+def _by_nvcc(name: str, types: dict[str, str]) -> str:
+    defined = [f"-D{macro}={text}" for macro, text in types.items()]
+    command = ["nvcc", "--ptx", f"-arch={ARCHITECTURE}", "--std=c++17", *defined]
+    source = str(FOLDER / f"{name}.cu")
+    done = subprocess.run([*command, "-o", "/dev/null", source], capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def _by_nvrtc(name: str, types: dict[str, str]) -> str:
+    from cupy.cuda import nvrtc
+
+    defined = [f"-D{macro}={text}" for macro, text in types.items()]
+    options = ["--std=c++17", f"--gpu-architecture={ARCHITECTURE}", *defined]
+    program = nvrtc.createProgram(read_source(name), f"{name}.cu", [], [])
+    try:
+        nvrtc.compileProgram(program, options)
+    except nvrtc.NVRTCError:
+        return str(nvrtc.getProgramLog(program))
+    finally:
+        nvrtc.destroyProgram(program)
+    return ""
+
+
+def _has_nvrtc() -> bool:
+    try:
+        from cupy.cuda import nvrtc
+
+        nvrtc.getVersion()
+    except Exception:  # CuPy's finder of libraries has errors of its own
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
