@@ -65,8 +65,8 @@ class Twin:
         if isinstance(value, np.ndarray):
             return self.xp.array(value)
         if type(value).__name__ == "Chain" and self.device != "cpu":
-            steps = [(self.put(p), self.put(i)) for p, i in zip(value.indptr, value.indices)]
-            return import_module("dglmeta.kernels.gpu.chain").link(steps)
+            steps = zip(map(self.put, value.indptr), map(self.put, value.indices), strict=True)
+            return import_module("dglmeta.kernels.gpu.chain").link(list(steps))
         return _rebuilt(value, self.put)
 
     def get(self, value: Any) -> Any:

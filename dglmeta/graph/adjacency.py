@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -131,8 +131,8 @@ class Adjacency:
     @cached_property
     def _on_cuda(self) -> Adjacency:
         """The copy on the GPU, kept as long as this is."""
-        arrays = copy_to_cuda([self.indptr, self.indices, self.edge_ids])
-        copy = Adjacency(*arrays, self.n_dst)
+        indptr, indices, ids = copy_to_cuda([self.indptr, self.indices, self.edge_ids])
+        copy = Adjacency(indptr, indices, ids, self.n_dst)
         copy.__dict__["host"] = self
         return copy
 
@@ -255,8 +255,9 @@ class Adjacency:
 
     def _sources(self) -> Array:
         """Source of the edge at each position."""
-        xp = namespace(self.indptr)
-        return repeat_each(xp.arange(self.n_src, dtype=id_dtype(self.n_src)), self.out_degrees)
+        nodes = namespace(self.indptr).arange(self.n_src, dtype=id_dtype(self.n_src))
+        sources: Array = repeat_each(nodes, self.out_degrees)
+        return sources
 
     def __repr__(self) -> str:
         return f"Adjacency({self.n_src:,} x {self.n_dst:,}, {self.n_edges:,} edges)"
@@ -269,7 +270,7 @@ def id_dtype(n: int) -> type[np.signedinteger[Any]]:
 
 def _row_starts(rows: Array, n_rows: int) -> Array:
     """(n_rows + 1,) int64: where each row begins once its entries stand together."""
-    starts = namespace(rows).zeros(n_rows + 1, np.int64)
+    starts: Array = namespace(rows).zeros(n_rows + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=n_rows), out=starts[1:])
     return starts
 
@@ -302,9 +303,9 @@ def _node_ids(ids: npt.ArrayLike, n: int, role: str) -> Array:
 
 def _ids_below(ids: npt.ArrayLike, n: int, role: str) -> Array:
     """Ids as a flat integer array, checked against [0, n)."""
-    array = ids if is_on_device(ids) else np.asarray(ids)
+    array: Array = cast(Array, ids) if is_on_device(ids) else np.asarray(ids)
     if array.size == 0:
-        return namespace(array).zeros(0, np.int64)
+        return array.astype(np.int64).ravel()
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"Adjacency: expected {role} ids as a flat integer array, got {array.dtype} of shape "

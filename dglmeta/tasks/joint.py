@@ -117,8 +117,10 @@ class JointPairs:
         """Node ids over all types of every row of a task, each (1, n)."""
         src = np.asarray(task.rows.src, np.int64) + self.offsets[task.source_type]
         dst = np.asarray(task.rows.dst, np.int64) + self.offsets[task.target_type]
-        src, dst = (torch.from_numpy(ends)[None].to(self.device) for ends in (src, dst))
-        return src, dst
+        return self._row(src), self._row(dst)
+
+    def _row(self, ids: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(ids)[None].to(self.device)
 
     def by_type(self, z: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """Rows over all nodes (N, ...) as one array a node type."""

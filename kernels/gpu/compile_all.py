@@ -19,7 +19,15 @@ __all__ = ["compilers", "main", "source_names", "type_choices"]
 
 ARCHITECTURE = "sm_90"
 AT_ONCE = 2
-TYPES = {"INDEX": ("int", "long long"), "REAL": ("float", "double")}
+INTEGERS = ("int", "long long")
+TYPES = {
+    "INDEX": INTEGERS,
+    "A_INDEX": INTEGERS,
+    "PLACE": INTEGERS,
+    "KEY": ("unsigned int", "unsigned long long"),
+    "NUMBER": ("long long", "double"),
+    "REAL": ("float", "double"),
+}
 
 Compile = Callable[[str, dict[str, str]], str]
 """What a compiler says of a source with some macros defined: nothing if all is well."""

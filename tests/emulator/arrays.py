@@ -26,7 +26,8 @@ class DeviceArray(np.ndarray):
 
     def set(self, host: np.ndarray) -> None:
         """Take over the numbers of a host array of the same shape and dtype."""
-        assert type(host) is np.ndarray and host.shape == self.shape and host.dtype == self.dtype
+        assert type(host) is np.ndarray
+        assert (host.shape, host.dtype) == (self.shape, self.dtype)
         self.view(np.ndarray)[...] = host
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -59,7 +59,8 @@ class HostDevice:
         shared_bytes: int,
     ) -> None:
         """Run to the end."""
-        assert 0 < n_threads <= 1024 and n_blocks < 2**31, (kernel, n_blocks, n_threads)
+        assert 0 < n_threads <= 1024, (kernel, n_threads)
+        assert 0 < n_blocks < 2**31, (kernel, n_blocks)
         assert shared_bytes <= 227 << 10, (kernel, shared_bytes)
         held, sizes = [], []
         for a in args:

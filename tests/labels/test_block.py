@@ -137,9 +137,7 @@ def test_a_part_drawn_on_a_gpu_is_the_same_bytes(cuda, hg, tmp_path, block):
     assert make_part(task._replace(device="cuda")) == make_part(task)
 
 
-def test_a_graph_saved_in_the_place_of_another_is_copied_to_the_gpu_anew(
-    cuda, hg, other, tmp_path
-):
+def test_a_graph_saved_in_the_place_of_another_is_copied_to_the_gpu_anew(cuda, hg, other, tmp_path):
     for graph in (hg, other):
         save_steps(graph, request(graph).metapaths, tmp_path / "steps")
         asked = request(graph, positives=1)
