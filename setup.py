@@ -41,7 +41,9 @@ CORE = [
 ]
 
 EXTRAS = {
-    "gpu": ["cupy-cuda12x>=13"],
+    # CuPy for the CUDA that torch is built for; `dglmeta doctor` says which that is.
+    "gpu": ["cupy-cuda13x>=13.6"],
+    "gpu-cuda12": ["cupy-cuda12x>=13"],
     "dist": ["dask[distributed]>=2024.1"],
     "report": ["matplotlib>=3.8", "jinja2>=3.1"],
     "track": ["tensorboard>=2.15"],

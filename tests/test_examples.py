@@ -33,7 +33,9 @@ def test_a_strangers_graph_takes_at_most_twenty_lines_and_every_derivative_is_ri
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_the_readmes_python_runs(block, tmp_path, monkeypatch, capsys):
+def test_the_readmes_python_runs(block, tmp_path, monkeypatch, capsys, request):
+    if "cuda" in block:
+        request.getfixturevalue("cupy")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out.strip()

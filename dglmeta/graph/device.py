@@ -9,7 +9,7 @@ from dglmeta.errors import DeviceError
 
 __all__ = ["check_room", "copy_to_cuda", "device_name", "require_cuda"]
 
-INSTALL = "pip install 'dglmeta[gpu]', with the CuPy that fits your CUDA (dglmeta doctor names it)"
+INSTALL = "pip install 'dglmeta[gpu]', or [gpu-cuda12]: dglmeta doctor says what fits"
 
 
 def device_name(device: object) -> str:

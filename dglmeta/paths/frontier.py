@@ -73,9 +73,9 @@ def array_of(hg: HeteroCSR) -> Array | None:
 
 
 def beside(hg: HeteroCSR, ids: Array) -> Array:
-    """The same ids where the graph lies."""
+    """The same ids where the graph lies; contiguous there, as kernels take them."""
     like = array_of(hg)
-    return namespace(like).asarray(ids) if is_on_device(like) else to_host(ids)
+    return namespace(like).ascontiguousarray(ids) if is_on_device(like) else to_host(ids)
 
 
 def read_seeds(hg: HeteroCSR, seeds: Seeds) -> dict[str, Array]:

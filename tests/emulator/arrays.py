@@ -164,12 +164,16 @@ class Namespace:
         return np.asarray(plain, dtype, **kwargs).view(DeviceArray)
 
     @staticmethod
+    def ascontiguousarray(a: Any) -> DeviceArray:
+        """The same, copied to the device or to one piece where it is not."""
+        plain = a.view(np.ndarray) if isinstance(a, DeviceArray) else np.array(a)
+        return np.ascontiguousarray(plain).view(DeviceArray)
+
+    @staticmethod
     def array(a: Any, dtype: Any = None, **kwargs: Any) -> DeviceArray:
         """A copy on the device."""
         plain = a.view(np.ndarray) if isinstance(a, DeviceArray) else a
         return np.array(plain, dtype, **kwargs).view(DeviceArray)
-
-    ascontiguousarray = asarray
 
     @staticmethod
     def asnumpy(a: Any) -> np.ndarray:
