@@ -161,7 +161,7 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor, *scales: Tensor | Non
             adj.edge_ids,
             None if w is None else w.reshape(len(w), n_heads),
             a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
-            *([None if scale is None else to.array(scale) for scale in scales] if scales else ()),
+            *(None if scale is None else to.array(scale) for scale in _given(scales)),
         )
         return to.tensor(y.reshape(len(y), *a.shape[1:]))
 
@@ -274,6 +274,11 @@ def attention_gradient(
         )
         d_src, d_dst, d_x = (to.tensor(g) for g in gradients)
     return d_src, d_dst, d_x
+
+
+def _given(scales: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """None of them where none is given, which saves the kernel two arguments."""
+    return scales if any(scale is not None for scale in scales) else ()
 
 
 def _as_array(x: Tensor) -> Array:

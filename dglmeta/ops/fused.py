@@ -14,13 +14,18 @@ from torch import Tensor
 
 from dglmeta.graph.adjacency import Adjacency
 from dglmeta.ops import backend
-from dglmeta.ops.rules import SDDMM, EdgeSoftmax, Expand, SpMM
+from dglmeta.ops.rules import SDDMM, EdgeSoftmax, Expand, SpMM, apply_plain, one_feature_axis
 
 __all__ = ["Attention", "ScaledSpMM", "composed_attention", "scaled"]
 
 
 class ScaledSpMM(torch.autograd.Function):
     """``y[i] = r[i] * (sum of weight[e] * c[j] * x[j])``, r and c constant, or None for ones."""
+
+    @classmethod
+    def apply(cls, *args: Any) -> Tensor:
+        """Run it as quickly as torch allows."""
+        return apply_plain(cls, backend.spmm, *args)
 
     @staticmethod
     def forward(
@@ -43,7 +48,8 @@ class ScaledSpMM(torch.autograd.Function):
         grad_weight = grad_x = None
         if ctx.needs_input_grad[1]:
             pair = scaled(grad, scale_src), scaled(x, scale_dst)
-            grad_weight = SDDMM.apply(ctx.adj, *(t.flatten(weight.ndim) for t in pair))
+            pair = (one_feature_axis(t, weight.ndim) for t in pair)
+            grad_weight = SDDMM.apply(ctx.adj, *pair)
         if ctx.needs_input_grad[2]:
             grad_x = ScaledSpMM.apply(ctx.adj.T, weight, grad, scale_dst, scale_src)
         return None, grad_weight, grad_x, None, None

@@ -15,6 +15,7 @@ is called once. Shapes here are general: ``...`` is any number of axes, ``*heads
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,6 +33,8 @@ __all__ = [
     "SegmentArgmax",
     "SegmentSum",
     "SpMM",
+    "apply_plain",
+    "one_feature_axis",
     "transforming",
 ]
 
@@ -57,21 +60,28 @@ def _only_values() -> bool:
     return not torch.is_grad_enabled() and not transforming()
 
 
+def apply_plain(
+    function: type[torch.autograd.Function], compute: Callable[..., Tensor], *args: Any
+) -> Tensor:
+    """``function.apply(*args)`` outside of transforms, without what it looks at on the way.
+
+    Where nothing is recorded, as in most backward passes, it is the bare computation.
+    """
+    args = tuple([a if a is None or type(a) is Adjacency else _unwrap(a) for a in args])
+    if _only_values():
+        return compute(*args)
+    return super(torch.autograd.Function, function).apply(*args)
+
+
 class Rule(torch.autograd.Function):
     """A Function whose ``apply`` takes no keywords or defaults, and so costs a third."""
 
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
-        """Run the rule; torch's own ``apply`` inspects the signature of ``forward`` each time.
-
-        Where nothing is recorded, as in most backward passes, it is the bare computation.
-        """
+        """Run the rule; torch's own ``apply`` inspects the signature of ``forward`` each time."""
         if _transforming():
             return super().apply(*args)
-        args = tuple(a if a is None or type(a) is Adjacency else _unwrap(a) for a in args)
-        if _only_values():
-            return cls.forward(*args)
-        return super(torch.autograd.Function, cls).apply(*args)
+        return apply_plain(cls, cls.forward, *args)
 
 
 class SpMM(Rule):
@@ -99,7 +109,7 @@ class SpMM(Rule):
         weight, x = ctx.saved_tensors
         grad_weight = grad_x = None
         if grad is not None and ctx.needs_input_grad[1]:
-            pair = (_one_feature_axis(t, weight.ndim) for t in (grad, x))
+            pair = (one_feature_axis(t, weight.ndim) for t in (grad, x))
             grad_weight = SDDMM.apply(ctx.adj, *pair)
         if grad is not None and ctx.needs_input_grad[2]:
             grad_x = SpMM.apply(ctx.adj.T, weight, grad)
@@ -336,6 +346,6 @@ def _batch_second(x: Tensor, dim: int | None, batch_size: int) -> Tensor:
     return x.movedim(dim, 1)
 
 
-def _one_feature_axis(x: Tensor, start: int) -> Tensor:
+def one_feature_axis(x: Tensor, start: int) -> Tensor:
     """Axes from ``start`` on folded into one, which is added where there is none."""
     return x.unsqueeze(-1) if x.ndim == start else x.flatten(start)

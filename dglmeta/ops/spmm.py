@@ -78,7 +78,9 @@ def spmm(
                 f"Drop weight's last axis or give x one axis of heads."
             )
     if scale_src is None and scale_dst is None:
-        return SpMM.apply(adj, weight, x)
+        if transforming():
+            return SpMM.apply(adj, weight, x)
+        return ScaledSpMM.apply(adj, weight, x, None, None)
     return _scaled_spmm(adj, x, weight, scale_src, scale_dst)
 
 

@@ -95,7 +95,7 @@ def test_a_product_of_a_graph_on_a_gpu_equals_the_hosts(
 
 
 def test_a_product_too_large_for_a_gpu_comes_in_blocks(cuda, bipartite):
-    hg = bipartite(300, 200, 4000)
+    hg = bipartite(120, 80, 700)
     for text in ("user-item-user", "user-item-user-item"):
         expected = metapath_product(hg, text, "count", sort=True)
         product = metapath_product(
