@@ -12,6 +12,7 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ __all__ = ["HostDevice", "compiler"]
 
 HERE = Path(__file__).parent
 HEADER = HERE / "cuda_on_host.h"
-FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fno-strict-aliasing", "-Wl,-Bsymbolic")
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w", "-fno-strict-aliasing")
+LINK = ("-shared", "-Wl,-Bsymbolic")
 
 
 _spec = importlib.util.spec_from_file_location("emulated_arrays", HERE / "arrays.py")
@@ -95,18 +97,40 @@ def library(source: str, macros: tuple[tuple[str, str], ...]) -> ctypes.CDLL:
         for k in kernel_names(source)
     )
     defined = "".join(f"#define {name} {value}\n" for name, value in macros)
-    text = f"{HEADER.read_text()}\n{defined}{read_source(source)}\n{runs}\n"
-    digest = hashlib.sha256((text + str(FLAGS)).encode()).hexdigest()[:24]
-    folder = Path(tempfile.gettempdir()) / "dglmeta-emulator"
-    folder.mkdir(exist_ok=True)
-    built = folder / f"{source}-{digest}.so"
+    text = f'#include "{HEADER.name}"\n{defined}{read_source(source)}\n{runs}\n'
+    header = compiled_header()
+    built = header / f"{source}-{_digest(text)}.so"
     if not built.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as work:
+        with tempfile.TemporaryDirectory(dir=header) as work:
             code, out = Path(work) / f"{source}.cpp", Path(work) / "out.so"
             code.write_text(text)
-            done = subprocess.run(
-                [compiler() or "g++", *FLAGS, "-o", out, code], capture_output=True, text=True
-            )
-            assert done.returncode == 0, f"{source}: {done.stderr[:4000]}"
+            _compile(*FLAGS, f"-I{header}", *LINK, "-o", out, code)
             out.replace(built)
     return ctypes.CDLL(str(built))
+
+
+@cache
+def compiled_header() -> Path:
+    """A folder with the header, compiled in advance: it is half of the work for a source."""
+    text = HEADER.read_text()
+    folder = Path(tempfile.gettempdir()) / f"dglmeta-emulator-{_digest(text)}"
+    if not folder.exists():
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+            begun = Path(work) / "header"
+            begun.mkdir()
+            (begun / HEADER.name).write_text(text)
+            _compile(*FLAGS, "-x", "c++-header", begun / HEADER.name)
+            with suppress(OSError):  # another process was quicker
+                begun.rename(folder)
+    return folder
+
+
+def _compile(*arguments: object) -> None:
+    command = [compiler() or "g++", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{arguments[-1]}: {done.stderr[:4000]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256((text + str(FLAGS)).encode()).hexdigest()[:24]
