@@ -90,6 +90,17 @@ def sddmm(indptr: Array, indices: Array, edge_ids: Array | None, x: Array, z: Ar
     return scores
 
 
+def spmm_gradient(
+    by_row: tuple[Array, Array, Array | None],
+    by_column: tuple[Array, Array, Array | None],
+    weight: Array,
+    x: Array,
+    grad: Array,
+) -> tuple[Array, Array]:
+    """Gather both ends of every edge, multiply; scatter the messages back."""
+    return sddmm(*by_row, grad, x), spmm(*by_column, weight, grad)
+
+
 def segment_sum(indptr: Array, edge_ids: Array | None, values: Array) -> Array:
     """Add every edge's values to its row."""
     row, ids = edges(indptr, edge_ids)

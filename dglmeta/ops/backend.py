@@ -38,6 +38,7 @@ class Kernels(NamedTuple):
     expand: Callable[..., Array]
     attention: Callable[..., Any]
     attention_gradient: Callable[..., tuple[Array, Array, Array]]
+    spmm_gradient: Callable[..., tuple[Array, Array]]
 
 
 class Bridge(NamedTuple):
@@ -76,6 +77,7 @@ def kernels_of(room: str) -> Kernels:
         segment.expand,
         attention.attention,
         attention.attention_gradient,
+        module("spmm_gradient").spmm_gradient,
     )
 
 
@@ -155,6 +157,7 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor, *scales: Tensor | Non
         a, w = to.array(x), None if weight is None else to.array(weight)
         heads = () if w is None else w.shape[1:]
         n_heads = prod(heads)
+        by_column = None if w is None else _edges_by_column(adj)
         y = to.kernels.spmm(
             adj.indptr,
             adj.indices,
@@ -162,8 +165,25 @@ def spmm(adj: Adjacency, weight: Tensor | None, x: Tensor, *scales: Tensor | Non
             None if w is None else w.reshape(len(w), n_heads),
             a.reshape(len(a), n_heads, prod(a.shape[1 + len(heads) :])),
             *(None if scale is None else to.array(scale) for scale in _given(scales)),
+            **({} if by_column is None else {"by_column": by_column}),
         )
         return to.tensor(y.reshape(len(y), *a.shape[1:]))
+
+
+def spmm_gradient(adj: Adjacency, weight: Tensor, x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients in the weight and in x of :func:`spmm` without scales, from that of its result."""
+    to = bridge_to(adj)
+    with to.stream():
+        w, a, g = to.array(weight), to.array(x), to.array(grad)
+        n_heads, d = prod(w.shape[1:]), prod(a.shape[w.ndim :])
+        d_weight, d_x = to.kernels.spmm_gradient(
+            (adj.indptr, adj.indices, adj.edge_ids),
+            (adj.T.indptr, adj.T.indices, adj.T.edge_ids),
+            w.reshape(len(w), n_heads),
+            a.reshape(len(a), n_heads, d),
+            g.reshape(len(g), n_heads, d),
+        )
+        return to.tensor(d_weight.reshape(w.shape)), to.tensor(d_x.reshape(a.shape))
 
 
 def sddmm(adj: Adjacency, x: Tensor, z: Tensor) -> Tensor:
@@ -279,6 +299,14 @@ def attention_gradient(
 def _given(scales: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     """None of them where none is given, which saves the kernel two arguments."""
     return scales if any(scale is not None for scale in scales) else ()
+
+
+def _edges_by_column(adj: Adjacency) -> tuple[Array, Array] | None:
+    """The transpose, where it is at hand and its edges, not these, come in the order of ids."""
+    turned: Adjacency | None = adj.__dict__.get("T")
+    if adj.edge_ids is None or turned is None or turned.edge_ids is not None:
+        return None
+    return turned.indptr, turned.indices
 
 
 def _as_array(x: Tensor) -> Array:

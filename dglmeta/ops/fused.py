@@ -47,9 +47,12 @@ class ScaledSpMM(torch.autograd.Function):
         (weight, x), (scale_src, scale_dst) = ctx.saved_tensors, ctx.scales
         grad_weight = grad_x = None
         if ctx.needs_input_grad[1]:
-            pair = scaled(grad, scale_src), scaled(x, scale_dst)
-            pair = (one_feature_axis(t, weight.ndim) for t in pair)
-            grad_weight = SDDMM.apply(ctx.adj, *pair)
+            pair = scaled(x, scale_dst), scaled(grad, scale_src)
+            if ctx.needs_input_grad[2] and not torch.is_grad_enabled():
+                grad_weight, grad_x = backend.spmm_gradient(ctx.adj, weight, *pair)
+                return None, grad_weight, scaled(grad_x, scale_dst), None, None
+            ends = (one_feature_axis(t, weight.ndim) for t in reversed(pair))
+            grad_weight = SDDMM.apply(ctx.adj, *ends)
         if ctx.needs_input_grad[2]:
             grad_x = ScaledSpMM.apply(ctx.adj.T, weight, grad, scale_dst, scale_src)
         return None, grad_weight, grad_x, None, None

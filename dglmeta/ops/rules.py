@@ -107,6 +107,8 @@ class SpMM(Rule):
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
         """Adjoints in the weight and in x."""
         weight, x = ctx.saved_tensors
+        if grad is not None and all(ctx.needs_input_grad[1:]) and _only_values():
+            return None, *backend.spmm_gradient(ctx.adj, weight, x, grad)
         grad_weight = grad_x = None
         if grad is not None and ctx.needs_input_grad[1]:
             pair = (one_feature_axis(t, weight.ndim) for t in (grad, x))

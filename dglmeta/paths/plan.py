@@ -2,7 +2,8 @@
 
 A product of L matrices can be bracketed in many ways whose costs differ by orders of magnitude.
 Dynamic programming over sub-chains finds the cheapest from what every multiplication takes: known
-for single steps, and for longer sub-products estimated from a sample of their rows (``sizes``).
+for single steps, and for longer sub-products estimated from a sample of their rows (``sizes``), or
+only roughly where nothing but the order is asked for (``sketch``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dglmeta.paths.chain import (
 )
 from dglmeta.paths.memory import Memory
 from dglmeta.paths.sizes import Sizes, measure_sizes
+from dglmeta.paths.sketch import sketch_sizes
 
 __all__ = [
     "Order",
@@ -159,7 +161,7 @@ def plan_order(chain: list[Sparse], mode: Mode) -> Order:
     last = len(chain) - 1
     if last < 2:
         return (0, 1) if last else 0
-    return _cheapest(measure_sizes(chain, mode, whole=False), last)[1]
+    return _cheapest(sketch_sizes(chain, mode), last)[1]
 
 
 def _cheapest(sizes: Sizes, last: int) -> tuple[float, Order]:
@@ -170,8 +172,8 @@ def _cheapest(sizes: Sizes, last: int) -> tuple[float, Order]:
     for length in range(1, last + 1):
         for i in range(last + 1 - length):
             j = i + length
-            # Writing an entry takes half the time of a multiplication.
-            writing = sizes.entries[i, j].total / 2 if length < last else 0.0
+            # Writing an entry takes the time of a multiplication: the memory is new.
+            writing = sizes.entries[i, j].total if length < last else 0.0
             splits: list[tuple[float, float, Order]] = []
             for k in range(i, j):
                 left, right = best[i, k], best[k + 1, j]

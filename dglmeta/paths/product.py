@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,10 @@ __all__ = ["DeviceProduct", "metapath_product", "multiply_by_rows", "multiply_ch
 
 BLOCKS_HELD = 3
 """Blocks' worth of a GPU's memory that one takes, with its scratch and what it is made from."""
+
+
+_orders: WeakKeyDictionary[HeteroCSR, dict[tuple[MetaPath, Mode], Order]] = WeakKeyDictionary()
+"""Orders found for the products of all rows, as long as their graphs live."""
 
 
 class DeviceProduct(NamedTuple):
@@ -117,7 +122,9 @@ def metapath_product(
     -----
     Cost O(flops of the cheapest order of multiplication); bytes: the result and the intermediate
     products of that order, and under a budget that these would break only blocks of their rows; see
-    :func:`dglmeta.estimate_product`. The same bits for any number of threads.
+    :func:`dglmeta.estimate_product`. The order is found at the first product of a graph along a
+    path, and again where ``rows`` or ``mask`` are given: some milliseconds. The same bits for any
+    number of threads.
 
     Examples
     --------
@@ -139,7 +146,8 @@ def metapath_product(
         return _product_on_device(hg, path, mode, rows, budget_bytes, mask, sort)
     chain, pattern = _factors(hg, path, mode, rows, mask)
     if budget_bytes is None:
-        order, by_rows = plan_order(chain, mode), False
+        every_row = rows is None and mask is None
+        order, by_rows = _order(hg, path, mode, chain, every_row), False
     else:
         most = None if pattern is None else len(pattern.indices)
         order, by_rows = plan_within("metapath_product", chain, mode, most, budget_bytes)
@@ -159,7 +167,8 @@ def _product_on_device(
     """The same where the graph lies; the order is found on the host, by the same numbers."""
     planned, pattern = _factors(hg.host, path, mode, None if rows is None else to_host(rows), mask)
     if budget_bytes is None:
-        order, memory = plan_order(planned, mode), None
+        every_row = rows is None and mask is None
+        order, memory = _order(hg.host, path, mode, planned, every_row), None
     else:
         most = None if pattern is None else len(pattern.indices)
         estimate, memory = measure_chain(planned, mode, most)
@@ -184,6 +193,18 @@ def _product_on_device(
         [chain[0], *factors], mode, sort=sort, mask=pattern, block_entries=block_entries
     )
     return to_scipy(_collect(blocks, chain[0].n_rows, chain[-1].n_cols, mode))
+
+
+def _order(
+    hg: HeteroCSR, path: MetaPath, mode: Mode, chain: list[Sparse], every_row: bool
+) -> Order:
+    """The cheapest order; of a product of every row it is remembered."""
+    if not every_row:
+        return plan_order(chain, mode)
+    known = _orders.setdefault(hg, {})
+    if (path, mode) not in known:
+        known[path, mode] = plan_order(chain, mode)
+    return known[path, mode]
 
 
 def _on_device(matrix: Sparse) -> DeviceProduct:

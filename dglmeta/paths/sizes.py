@@ -17,7 +17,7 @@ from dglmeta.kernels.cpu.spgemm import count_flops, multiply_reach
 from dglmeta.kernels.cpu.spmm import spmm
 from dglmeta.paths.chain import Array, Mode, Sparse, take_rows
 
-__all__ = ["Estimate", "Sizes", "measure_sizes"]
+__all__ = ["Estimate", "Sizes", "distinct", "measure_sizes"]
 
 SAMPLED_ROWS = 1024
 """Rows drawn at most."""
@@ -25,9 +25,6 @@ SAMPLED_ROWS = 1024
 SAMPLED_FLOPS = 1 << 21, 1 << 16
 """Most multiplications to extend a sample by a step: at most the first number, and if above the
 second, only ``SAMPLED_SHARE`` of those of all rows."""
-
-SAMPLED_FOR_ORDER = 1 << 19, 1 << 13
-"""The same where only the order is asked for, which need not be told exactly."""
 
 SAMPLED_SHARE = 1 / 50
 
@@ -53,15 +50,13 @@ class Sizes(NamedTuple):
     """(i, k, j): time of that, in multiplications: less than their number where rows are long."""
 
 
-def measure_sizes(chain: list[Sparse], mode: Mode, *, whole: bool = True) -> Sizes:
+def measure_sizes(chain: list[Sparse], mode: Mode) -> Sizes:
     """Estimate what multiplying the chain costs, in any order.
 
     Parameters
     ----------
     chain : list of Sparse
     mode : {"reach", "count", "walk"}
-    whole : bool
-        Also say how many pairs the whole chain joins, which no order depends on.
 
     Notes
     -----
@@ -69,14 +64,13 @@ def measure_sizes(chain: list[Sparse], mode: Mode, *, whole: bool = True) -> Siz
     more, and ``SAMPLED_FLOPS``; bytes: 8 a node for every sub-chain, and those of the samples.
     """
     last = len(chain) - 1
-    limits = SAMPLED_FLOPS if whole else SAMPLED_FOR_ORDER
     edges = {(i, i): Estimate(float(len(step.indices)), 0.0) for i, step in enumerate(chain)}
     sizes = Sizes(edges, {}, {})
     of_rows = [{i: np.diff(step.indptr).astype(np.float64)} for i, step in enumerate(chain)]
     """For each i, j: expected entries of each row of the product of i..j."""
     for i in range(last - 1, -1, -1):
         flops = count_flops(chain[i].indptr, chain[i].indices, chain[i + 1].indptr)
-        samples = {i: _affordable(_every_row(chain[i]), flops, limits)}
+        samples = {i: _affordable(_every_row(chain[i]), flops)}
         for j in range(i + 1, last + 1):
             for k in range(i, j):
                 sizes.flops[i, k, j], sizes.work[i, k, j] = _joining(
@@ -84,13 +78,11 @@ def measure_sizes(chain: list[Sparse], mode: Mode, *, whole: bool = True) -> Siz
                 )
             if j == i + 1:
                 sizes.flops[i, i, j] = Estimate(float(flops.sum()), 0.0)
-            if (i, j) == (0, last) and not whole:
-                break
-            samples[j] = _extend(samples[j - 1], chain[j], limits)
+            samples[j] = _extend(samples[j - 1], chain[j])
             if j == i + 1:
-                expected = _distinct(flops, chain[j].n_cols)
-            elif i > 0 or whole:
-                expected = _distinct(_row_sums(chain[i], of_rows[i + 1][j]), chain[j].n_cols)
+                expected = distinct(flops, chain[j].n_cols)
+            else:
+                expected = distinct(_row_sums(chain[i], of_rows[i + 1][j]), chain[j].n_cols)
             found = np.diff(samples[j].product.indptr)
             sizes.entries[i, j] = _total(samples[j], found, expected)
             ratio = sizes.entries[i, j].total / max(float(expected.sum()), 1.0)
@@ -127,23 +119,23 @@ def _every_row(matrix: Sparse) -> _Sample:
     return _Sample(matrix, np.arange(matrix.n_rows), np.ones(matrix.n_rows), True)
 
 
-def _extend(sample: _Sample, step: Sparse, limits: tuple[int, int]) -> _Sample:
+def _extend(sample: _Sample, step: Sparse) -> _Sample:
     """The rows, or as many of them as can be afforded, multiplied by one more step."""
     product = sample.product
     costs = count_flops(product.indptr, product.indices, step.indptr)
-    sample = _affordable(sample, costs, limits)
+    sample = _affordable(sample, costs)
     indptr, indices, *_ = sample.product
     extended = multiply_reach(indptr, indices, step.indptr, step.indices, step.n_cols, sort=False)
     return sample._replace(product=Sparse(*extended, None, step.n_cols))
 
 
-def _affordable(sample: _Sample, costs: Array, limits: tuple[int, int]) -> _Sample:
+def _affordable(sample: _Sample, costs: Array) -> _Sample:
     """As many rows as may be multiplied; the dearer a row, the more likely it is drawn.
 
     Probabilities in proportion to the root of the cost give the least error for the whole cost
     where what is counted is in proportion to the cost.
     """
-    most, few = limits
+    most, few = SAMPLED_FLOPS
     limit = min(most, max(few, SAMPLED_SHARE * float((costs / sample.chances).sum())))
     if costs.sum() <= limit:
         return sample
@@ -183,6 +175,6 @@ def _row_sums(matrix: Sparse, of_columns: Array) -> Array:
     return spmm(matrix.indptr, matrix.indices, None, None, of_columns[:, None, None])[:, 0, 0]
 
 
-def _distinct(n_ends: Array, n: int) -> Array:
+def distinct(n_ends: Array, n: int) -> Array:
     """Expected number of different ones among ``n_ends`` independent draws from ``n``."""
     return -n * np.expm1(-n_ends / n) if n else np.zeros_like(n_ends)

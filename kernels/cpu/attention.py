@@ -18,22 +18,32 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from dglmeta.kernels.cpu.edges import prefetch
 from dglmeta.kernels.cpu.pool import row_blocks, run_blocks
 from dglmeta.kernels.cpu.simd import (
+    WIDE,
     WIDTH,
     add_product,
     add_scaled,
     address_of,
+    empty_lines,
     load,
     load_first,
+    load_wide,
+    prefetch_block,
+    prefetch_wide,
     store,
     store_first,
     total,
     zeros,
+    zeros_wide,
 )
 from dglmeta.kernels.cpu.softmax import exponentials, largest_score, room_for_a_row
 
 __all__ = ["Attended", "attention", "attention_gradient"]
+
+AHEAD = 32
+"""Edges between asking for a vector and reading it."""
 
 
 class Attended(NamedTuple):
@@ -92,7 +102,7 @@ def attention(
     array([[[4.]]])
     """
     n_rows, (_, n_heads, d) = len(indptr) - 1, x.shape
-    y, positive_y = np.empty((2, n_rows, n_heads, d), x.dtype)
+    y, positive_y = (empty_lines((n_rows, n_heads, d), x.dtype) for _ in range(2))
     log_sum, positive_weight = np.empty((2, n_rows, n_heads), x.dtype)
     work_ns = len(indices) * n_heads * (3 + d / 8)
     run_blocks(
@@ -141,7 +151,7 @@ def attention_gradient(
     d_row_score = np.empty((n_rows, n_heads), x.dtype)
     blocks = row_blocks(range(n_rows + 1), grad.size / 2)
     run_blocks(_row_gradients, blocks, row_score, slope, *attended, grad, about_rows, d_row_score)
-    d_col_score, d_x = np.empty(col_score.shape, x.dtype), np.empty(x.shape, x.dtype)
+    d_col_score, d_x = np.empty(col_score.shape, x.dtype), empty_lines(x.shape, x.dtype)
     blocks = row_blocks(col_indptr, len(col_indices) * n_heads * (4 + d / 4))
     run_blocks(
         _columns, blocks, col_indptr, col_indices, about_rows, col_score, x, slope, grad,
@@ -156,8 +166,9 @@ def _rows(
     positive_weight,
 ):  # fmt: skip
     """Forward: the weights of a row's edges, then their sums of vectors."""
-    n_heads, d, width = np.uint64(x.shape[1]), np.uint64(x.shape[2]), np.uint64(WIDTH)
-    tail, zero, one = d % width, x.dtype.type(0), x.dtype.type(1)
+    n_heads, d, far = np.uint64(x.shape[1]), np.uint64(x.shape[2]), np.uint64(AHEAD)
+    width, wide, final = np.uint64(WIDTH), np.uint64(WIDE), np.uint64(len(indices) - 1)
+    stride, tail, zero, one = n_heads * d, d % width, x.dtype.type(0), x.dtype.type(1)
     weight = room_for_a_row(begin, end, indptr, x.shape[1], x)  # (n_heads, edges)
     positive = room_for_a_row(begin, end, indptr, x.shape[1], x)  # the same where u > 0, or 0
     weight_at, room = address_of(weight), np.uint64(weight.shape[1])
@@ -181,23 +192,39 @@ def _rows(
                     positive[h, q] *= weight[h, q]
                     part_of_one += positive[h, q]
                 positive_weight[i, h] = part_of_one
-            start = (i * n_heads + h) * d
-            for k in range(np.uint64(0), d - tail, width):
+            k, until, to = h * d, (h + np.uint64(1)) * d - tail, i * stride
+            while k + wide <= until:
+                both, part = zeros_wide(x), zeros_wide(x)
+                for q in range(n):
+                    later = np.uint64(indices[min(first + q + far, final)])
+                    prefetch_wide(x, later * stride + k)
+                    there = load_wide(x, np.uint64(indices[first + q]) * stride + k)
+                    both = add_scaled(both, weight[h, q], there)
+                    part = add_scaled(part, positive[h, q], there)
+                store(y, to + k, both)
+                store(positive_y, to + k, part)
+                k += wide
+            while k < until:
                 both, part = zeros(x), zeros(x)
                 for q in range(n):
-                    at = (np.uint64(indices[first + q]) * n_heads + h) * d + k
-                    both = add_scaled(both, weight[h, q], load(x, at))
-                    part = add_scaled(part, positive[h, q], load(x, at))
-                store(y, start + k, both)
-                store(positive_y, start + k, part)
+                    later = np.uint64(indices[min(first + q + far, final)])
+                    prefetch_block(x, later * stride + k)
+                    there = load(x, np.uint64(indices[first + q]) * stride + k)
+                    both = add_scaled(both, weight[h, q], there)
+                    part = add_scaled(part, positive[h, q], there)
+                store(y, to + k, both)
+                store(positive_y, to + k, part)
+                k += width
             if tail:
-                k, both, part = d - tail, zeros(x), zeros(x)
+                both, part = zeros(x), zeros(x)
                 for q in range(n):
-                    at = (np.uint64(indices[first + q]) * n_heads + h) * d + k
-                    both = add_scaled(both, weight[h, q], load_first(x, at, tail))
-                    part = add_scaled(part, positive[h, q], load_first(x, at, tail))
-                store_first(y, start + k, both, tail)
-                store_first(positive_y, start + k, part, tail)
+                    later = np.uint64(indices[min(first + q + far, final)])
+                    prefetch_block(x, later * stride + k)
+                    there = load_first(x, np.uint64(indices[first + q]) * stride + k, tail)
+                    both = add_scaled(both, weight[h, q], there)
+                    part = add_scaled(part, positive[h, q], there)
+                store_first(y, to + k, both, tail)
+                store_first(positive_y, to + k, part, tail)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})  # else the sums would not be vectorised
@@ -223,8 +250,9 @@ def _columns(
     begin, end, col_indptr, col_indices, about_rows, col_score, x, slope, grad, d_col_score, d_x
 ):
     """Backward: each edge's weight again; its product with g, and the dot product of g and x."""
-    n_heads, d, width = np.uint64(x.shape[1]), np.uint64(x.shape[2]), np.uint64(WIDTH)
-    tail, zero = d % width, x.dtype.type(0)
+    n_heads, d, far = np.uint64(x.shape[1]), np.uint64(x.shape[2]), np.uint64(AHEAD)
+    width, wide, final = np.uint64(WIDTH), np.uint64(WIDE), np.uint64(len(col_indices) - 1)
+    stride, tail, zero, three = n_heads * d, d % width, x.dtype.type(0), np.uint64(3)
     weight = room_for_a_row(begin, end, col_indptr, x.shape[1], x)  # (n_heads, edges)
     dot = room_for_a_row(begin, end, col_indptr, x.shape[1], x)
     weight_at, room = address_of(weight), np.uint64(weight.shape[1])
@@ -232,29 +260,44 @@ def _columns(
         first, n = np.uint64(col_indptr[j]), np.uint64(col_indptr[j + np.uint64(1)] - col_indptr[j])
         for q in range(n):
             i = np.uint64(col_indices[first + q])
+            later = np.uint64(col_indices[min(first + q + far, final)])
+            prefetch(about_rows, later * three * n_heads)
             for h in range(n_heads):
                 u = about_rows[i, 0, h] + col_score[j, h]
                 weight[h, q] = (u if u > zero else slope * u) - about_rows[i, 1, h]
                 dot[h, q] = zero
         for h in range(n_heads):
             exponentials(weight_at, h * room, n, zero)
-            start = (j * n_heads + h) * d
-            for k in range(np.uint64(0), d - tail, width):
-                here, sums = load(x, start + k), zeros(x)
+            k, until, to = h * d, (h + np.uint64(1)) * d - tail, j * stride
+            while k + wide <= until:
+                here, sums = load_wide(x, to + k), zeros_wide(x)
                 for q in range(n):
-                    there = load(grad, (np.uint64(col_indices[first + q]) * n_heads + h) * d + k)
+                    later = np.uint64(col_indices[min(first + q + far, final)])
+                    prefetch_wide(grad, later * stride + k)
+                    there = load_wide(grad, np.uint64(col_indices[first + q]) * stride + k)
+                    sums = add_scaled(sums, weight[h, q], there)
+                    dot[h, q] += total(add_product(zeros_wide(x), here, there))
+                store(d_x, to + k, sums)
+                k += wide
+            while k < until:
+                here, sums = load(x, to + k), zeros(x)
+                for q in range(n):
+                    later = np.uint64(col_indices[min(first + q + far, final)])
+                    prefetch_block(grad, later * stride + k)
+                    there = load(grad, np.uint64(col_indices[first + q]) * stride + k)
                     sums = add_scaled(sums, weight[h, q], there)
                     dot[h, q] += total(add_product(zeros(x), here, there))
-                store(d_x, start + k, sums)
+                store(d_x, to + k, sums)
+                k += width
             if tail:
-                k = d - tail
-                here, sums = load_first(x, start + k, tail), zeros(x)
+                here, sums = load_first(x, to + k, tail), zeros(x)
                 for q in range(n):
-                    at = (np.uint64(col_indices[first + q]) * n_heads + h) * d + k
-                    there = load_first(grad, at, tail)
+                    later = np.uint64(col_indices[min(first + q + far, final)])
+                    prefetch_block(grad, later * stride + k)
+                    there = load_first(grad, np.uint64(col_indices[first + q]) * stride + k, tail)
                     sums = add_scaled(sums, weight[h, q], there)
                     dot[h, q] += total(add_product(zeros(x), here, there))
-                store_first(d_x, start + k, sums, tail)
+                store_first(d_x, to + k, sums, tail)
             d_score = zero
             for q in range(n):
                 i = np.uint64(col_indices[first + q])

@@ -7,7 +7,16 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["edge_at", "prefetch"]
+__all__ = ["FETCHED", "edge_at", "fetch", "last_of_rows", "place", "prefetch", "room_for_rows"]
+
+FETCHED = 65_536
+"""Numbers of edges that are brought into the order of positions at a time: they stay in the cache.
+
+Apart from what is done with them, reads at random wait for memory side by side.
+"""
+
+AHEAD = np.uint64(32)
+"""Edges between asking for a number's place and writing to it."""
 
 READ, KEEP_CLOSE, DATA = 0, 3, 1
 
@@ -47,3 +56,43 @@ def prefetch(typingctx, array, position):
         return context.get_dummy_value()
 
     return types.void(array, position), generate
+
+
+@njit(cache=True, nogil=True)
+def last_of_rows(first, end, indptr, like):
+    """Where the rows from ``first`` on end that have ``FETCHED`` numbers together, or are one."""
+    until = first + 1
+    while until < end and (indptr[until + 1] - indptr[first]) * like.shape[1] <= FETCHED:
+        until += 1
+    return until
+
+
+@njit(cache=True, nogil=True)
+def room_for_rows(begin, end, indptr, like):
+    """(most edges, k) for the edges of any rows that ``last_of_rows`` takes together."""
+    most = min(indptr[end] - indptr[begin], FETCHED // like.shape[1])
+    for i in range(begin, end):
+        most = max(most, indptr[i + 1] - indptr[i])
+    return np.empty((most, like.shape[1]), like.dtype)
+
+
+@njit(cache=True, nogil=True)
+def fetch(first, last, edge_ids, values, room):
+    """Values (n_edges, k) of the edges at the positions from first to last, by position."""
+    if values.shape[1] == 1:
+        for p in range(np.uint64(first), np.uint64(last)):
+            room[p - np.uint64(first), np.uint64(0)] = values[np.uint64(edge_ids[p]), np.uint64(0)]
+        return
+    for p in range(np.uint64(first), np.uint64(last)):
+        for h in range(np.uint64(values.shape[1])):
+            room[p - np.uint64(first), h] = values[np.uint64(edge_ids[p]), h]
+
+
+@njit(cache=True, nogil=True)
+def place(first, last, edge_ids, room, values):
+    """The way back: write what ``room`` holds for these positions into values, by edge id."""
+    final, k = np.uint64(last - 1), np.uint64(values.shape[1])
+    for p in range(np.uint64(first), np.uint64(last)):
+        prefetch(values, np.uint64(edge_ids[min(p + AHEAD, final)]) * k)
+        for h in range(k):
+            values[np.uint64(edge_ids[p]), h] = room[p - np.uint64(first), h]

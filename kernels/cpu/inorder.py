@@ -14,7 +14,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.kernels.cpu.pool import balanced_blocks, get_num_threads, row_blocks, run_blocks
+from dglmeta.kernels.cpu.pool import (
+    BLOCKS_PER_THREAD,
+    SERIAL_BELOW_NS,
+    get_num_threads,
+    run_blocks,
+)
 
 __all__ = ["BLOCK_ENTRIES", "PAD", "Stamps", "blocks_of", "write_in_order"]
 
@@ -26,11 +31,16 @@ of two MiB: threads that write to a page at the same time, for the first time, e
 BLOCK_NS = 250_000
 """Blocks of less work are not worth taking turns for."""
 
-SHARES = 1 << 40
-"""Shares of all entries and of all work are counted in these parts."""
-
 PAD = 16
 """Entries a buffer has to spare, for kernels that write some at once and keep the first."""
+
+HUGE_PAGE = 1 << 21
+"""Bytes that some systems hand out at once, if asked to and the address is a multiple of it: NumPy
+asks for arrays of two or more. Small pages, one by one, take five to ten times as long.
+"""
+
+HUGE_FROM = 1 << 20
+"""Bytes of a result from which that pays."""
 
 T = TypeVar("T")
 
@@ -66,19 +76,15 @@ def blocks_of(most: npt.NDArray, work: npt.NDArray) -> Sequence[int]:
     work : (n_rows,) int64
         Rough cost of each row, in nanoseconds.
     """
-    before = np.zeros(len(work) + 1, np.int64)
-    np.cumsum(work, out=before[1:])
-    total = int(before[-1])
-    blocks = row_blocks(before, total)
-    n_entries = int(most.sum())
-    if len(blocks) == 2:
-        return blocks
-    n_blocks = min(len(blocks) - 1, max(get_num_threads(), total // BLOCK_NS))
+    n_threads, total, n_entries = get_num_threads(), int(work.sum()), int(most.sum())
+    if n_threads == 1 or total < SERIAL_BELOW_NS:
+        return (0, len(work))
+    n_blocks = min(BLOCKS_PER_THREAD * n_threads, max(n_threads, total // BLOCK_NS))
     n_blocks = max(n_blocks, n_entries // BLOCK_ENTRIES)
     # Both the entries and the work of a block are at most twice their even share.
-    shares = most * (SHARES / max(n_entries, 1)) + work * (SHARES / max(total, 1))
-    np.cumsum(shares.astype(np.int64), out=before[1:])
-    return balanced_blocks(before, n_blocks)
+    before = np.cumsum(most * (1 / max(n_entries, 1)) + work * (1 / total))
+    cuts = 1 + np.searchsorted(before, before[-1] / n_blocks * np.arange(1, n_blocks))
+    return [0, *sorted({*cuts.tolist()} - {len(work)}), len(work)]
 
 
 def write_in_order(
@@ -114,14 +120,17 @@ def write_in_order(
     unless it is very large.
     """
     try:
-        results = [np.empty(int(most.sum()) + PAD, dtype) for dtype in dtypes]
+        rooms = [_Room(int(most.sum()) + PAD, np.dtype(dtype)) for dtype in dtypes]
     except MemoryError:
         if count is None:
             raise
-        n_entries = count()
-        results = [np.empty(n_entries + PAD, dtype) for dtype in dtypes]
+        # The last rows, too, may write to all the room they are promised.
+        n_entries = count() + int(most.max())
+        rooms = [_Room(n_entries + PAD, np.dtype(dtype)) for dtype in dtypes]
+    results = [room.array for room in rooms]
     if len(blocks) == 2:
-        return _cut(results, compute(blocks[0], blocks[1], scratch(), results))
+        n = compute(blocks[0], blocks[1], scratch(), results)
+        return [room.cut(n) for room in rooms]
     size = int(np.add.reduceat(most, blocks[:-1]).max()) + PAD
     spare: list[T] = []
     turns = _Turns()
@@ -138,7 +147,27 @@ def write_in_order(
             spare.append(own)
 
     run_blocks(write_block, blocks)
-    return _cut(results, turns.n_entries)
+    return [room.cut(turns.n_entries) for room in rooms]
+
+
+class _Room:
+    """Memory for at most n numbers, beginning on a huge page if it is large."""
+
+    def __init__(self, n: int, dtype: np.dtype) -> None:
+        self.start = 0
+        page = HUGE_PAGE // dtype.itemsize
+        if n * dtype.itemsize < HUGE_FROM:
+            self.memory = np.empty(n, dtype)
+        else:
+            self.memory = np.empty(max(n, page) + page, dtype)
+            self.start = -self.memory.ctypes.data % HUGE_PAGE // dtype.itemsize
+        self.array = self.memory[self.start : self.start + n]
+
+    def cut(self, n: int) -> npt.NDArray:
+        """The first n numbers; the rest of the memory is given back."""
+        del self.array
+        self.memory.resize(self.start + n, refcheck=False)
+        return self.memory[self.start :]
 
 
 def _take_buffer(size: int, dtype: np.dtype) -> npt.NDArray:
@@ -190,10 +219,3 @@ class _Turns:
             with self.changed:
                 self.error = self.error or error
                 self.changed.notify_all()
-
-
-def _cut(arrays: list[npt.NDArray], n: int) -> list[npt.NDArray]:
-    """The arrays with their first n entries only; the rest of their memory is given back."""
-    for array in arrays:
-        array.resize(n, refcheck=False)
-    return arrays

@@ -12,9 +12,11 @@ from dglmeta.kernels.cpu.simd import (
     WIDE,
     WIDTH,
     add_product,
+    empty_lines,
     load,
     load_first,
     load_wide,
+    prefetch_block,
     prefetch_wide,
     total,
     zeros,
@@ -23,8 +25,11 @@ from dglmeta.kernels.cpu.simd import (
 
 __all__ = ["sddmm"]
 
-AHEAD = 16
+AHEAD = 32
 """Edges between asking for a vector and reading it."""
+
+EDGES_AT_ONCE = 128
+"""Edges that all blocks of features pass over in turn."""
 
 
 def sddmm(
@@ -64,42 +69,55 @@ def sddmm(
            [17.]])
     """
     n_heads, d = x.shape[1:]
-    scores = np.empty((len(indices), n_heads), x.dtype)
+    scores = empty_lines((len(indices), n_heads), x.dtype)
     work_ns = len(indices) * (1 + n_heads * (1 + d / 8))
     run_blocks(_rows, row_blocks(indptr, work_ns), indptr, indices, edge_ids, x, z, scores)
     return scores
 
 
-# One function, as Numba counts references to the arrays that go in and out of another one.
+# One function, as Numba counts references to the arrays that go in and out of another one. A block
+# of the row's features stays in registers while edges pass; their sums rest in s between blocks.
 @njit(cache=True, nogil=True)
 def _rows(begin, end, indptr, indices, edge_ids, x, z, scores):
-    zero, width, wide = np.uint64(0), np.uint64(WIDTH), np.uint64(WIDE)
+    one, far = np.uint64(1), np.uint64(AHEAD)
+    width, wide, at_once = np.uint64(WIDTH), np.uint64(WIDE), np.uint64(EDGES_AT_ONCE)
     n_heads, d = np.uint64(x.shape[1]), np.uint64(x.shape[2])
-    final = np.uint64(len(indices) - 1)
-    in_wide, in_blocks = d - d % wide, d - d % width
+    final, stride, tail = np.uint64(len(indices) - 1), n_heads * d, d % width
     for i in range(np.uint64(begin), np.uint64(end)):
-        for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])):
-            e, j = edge_at(edge_ids, p), np.uint64(indices[p])
-            later = np.uint64(indices[min(p + np.uint64(AHEAD), final)])
+        first, stop = np.uint64(indptr[i]), np.uint64(indptr[i + one])
+        while first < stop:
+            last = min(first + at_once, stop)
             for h in range(n_heads):
-                a, b, ahead = (
-                    (i * n_heads + h) * d,
-                    (j * n_heads + h) * d,
-                    (later * n_heads + h) * d,
-                )
-                score = x.dtype.type(0)
-                if in_wide:
-                    products = zeros_wide(x)
-                    for k in range(zero, in_wide, wide):
-                        prefetch_wide(z, ahead + k)
-                        products = add_product(products, load_wide(x, a + k), load_wide(z, b + k))
-                    score = total(products)
-                if in_wide < d:
-                    rest = zeros(x)
-                    for k in range(in_wide, in_blocks, width):
-                        rest = add_product(rest, load(x, a + k), load(z, b + k))
-                    if in_blocks < d:
-                        k, n = in_blocks, d - in_blocks
-                        rest = add_product(rest, load_first(x, a + k, n), load_first(z, b + k, n))
-                    score += total(rest)
-                scores[e, h] = score
+                k, until, begun = h * d, (h + one) * d - tail, False
+                while k + wide <= until:
+                    own = load_wide(x, i * stride + k)
+                    for p in range(first, last):
+                        later = min(p + far, final)
+                        prefetch_wide(z, np.uint64(indices[later]) * stride + k)
+                        at = np.uint64(indices[p]) * stride + k
+                        score = total(add_product(zeros_wide(x), own, load_wide(z, at)))
+                        e = edge_at(edge_ids, p)
+                        scores[e, h] = scores[e, h] + score if begun else score
+                    k += wide
+                    begun = True
+                while k < until:
+                    own = load(x, i * stride + k)
+                    for p in range(first, last):
+                        later = min(p + far, final)
+                        prefetch_block(z, np.uint64(indices[later]) * stride + k)
+                        at = np.uint64(indices[p]) * stride + k
+                        score = total(add_product(zeros(x), own, load(z, at)))
+                        e = edge_at(edge_ids, p)
+                        scores[e, h] = scores[e, h] + score if begun else score
+                    k += width
+                    begun = True
+                if tail or not begun:
+                    own = load_first(x, i * stride + k, tail)
+                    for p in range(first, last):
+                        later = min(p + far, final)
+                        prefetch_block(z, np.uint64(indices[later]) * stride + k)
+                        at = np.uint64(indices[p]) * stride + k
+                        score = total(add_product(zeros(x), own, load_first(z, at, tail)))
+                        e = edge_at(edge_ids, p)
+                        scores[e, h] = scores[e, h] + score if begun else score
+            first = last

@@ -248,11 +248,11 @@ def _dense_rows(
     """
     dense = flops >= n_cols
     none = np.zeros(0, np.int32), np.zeros(0, np.uint64)
-    filled = int(flops[flops >= n_cols // 4].sum())
+    filled = int(flops @ (flops >= n_cols // 4))
     if filled < max(len(b[1]), int(flops.sum()) // 4):
         return dense, none
     degrees = np.diff(b[0])
-    of_hubs = np.where(degrees >= hub_degree(n_cols), degrees, 0)
+    of_hubs = degrees * (degrees >= hub_degree(n_cols))
     if of_hubs.sum() < len(b[1]) / 16:
         return dense, none
     joined = count_flops(*a, np.append(0, np.cumsum(of_hubs)))
@@ -261,7 +261,7 @@ def _dense_rows(
 
 def _mostly_alone(a_indptr: npt.NDArray, flops: npt.NDArray, b_indices: npt.NDArray) -> bool:
     """Whether rows of A with one entry, mere copies if B has no repeats, are most of the work."""
-    return int(flops[np.diff(a_indptr) == 1].sum()) > max(len(b_indices), int(flops.sum()) // 2)
+    return int(flops @ (np.diff(a_indptr) == 1)) > max(len(b_indices), int(flops.sum()) // 2)
 
 
 def _count_entries(a: tuple, b: tuple, n_cols: int, blocks: Sequence[int]) -> int:

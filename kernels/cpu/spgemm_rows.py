@@ -88,33 +88,16 @@ def reach_rows(
     Stamps ``first_stamp`` and up are not in ``stamp`` yet.
     """
     n = np.uint64(0)
-    safe = len(b_indices) - WIDTH
     for i in range(begin, end):
         first = n
         alone = copies and a_indptr[i + 1] - a_indptr[i] == 1
+        row = a_indices[a_indptr[i] : a_indptr[i + 1]]
         if dense[i] and not alone:
-            row = a_indices[a_indptr[i] : a_indptr[i + 1]]
             _mark_rows(row, b_indptr, b_indices, place, bitmaps, bitmap)
             n = take_marks(bitmap, flops[i] >= MANY * len(stamp), found, n)
             counts[i] = n - first
             continue
-        # Gather the rows of B, a register at a time: most are one, which needs no loop. What is
-        # written beyond a row's end is overwritten by the next.
-        last = n
-        for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-            k = np.uint64(a_indices[p])
-            q, stop = np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])
-            t, last = last, last + (stop - q)
-            if b_indptr[k + np.uint64(1)] <= safe:
-                while t < last:
-                    store(found, t, load(b_indices, q))
-                    t += np.uint64(WIDTH)
-                    q += np.uint64(WIDTH)
-            else:
-                while t < last:
-                    found[t] = b_indices[q]
-                    t += np.uint64(1)
-                    q += np.uint64(1)
+        last = _gather_rows(row, b_indptr, b_indices, found, n)
         if alone:
             n = last
         elif sort and flops[i] >= MARKS * len(stamp):
@@ -174,18 +157,17 @@ def value_rows(
 ):
     """Columns reached from each row and the sums over the ways there; returns how many.
 
-    ``slot[column] - base`` is where a column of this row stands; what earlier rows left there is
-    lower. ``dense`` rows are summed in ``total`` and marked in ``bitmap``, zero before and after.
+    ``slot[column] - base`` is positive for columns met in this row; what earlier rows left there is
+    not. It is how often they were met, or where in the row they stand if there are values to add.
+    ``dense`` rows are summed in ``total`` and marked in ``bitmap``, zero before and after.
     """
-    one, zero = values.dtype.type(1), values.dtype.type(0)
-    base = np.uint64(first_slot)
-    safe = len(b_indices) - WIDTH
+    one, zero, unit = values.dtype.type(1), values.dtype.type(0), slot.dtype.type(1)
+    base = slot.dtype.type(first_slot - 1)
     n = np.uint64(0)
     for i in range(begin, end):
         first = n
-        own = slot.dtype.type(base + first)
+        row = slice(a_indptr[i], a_indptr[i + 1])
         if dense[i]:
-            row = slice(a_indptr[i], a_indptr[i + 1])
             factor = None if a_values is None else a_values[row]
             _add_rows(a_indices[row], factor, b_indptr, b_indices, b_values, bitmap, total)
             n = take_marks(bitmap, flops[i] >= MANY * len(slot), found, n)
@@ -193,51 +175,65 @@ def value_rows(
             counts[i] = n - first
             continue
         if a_values is None and b_values is None:
-            last = n
-            for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
-                k = np.uint64(a_indices[p])
-                q, stop = np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])
-                t, last = last, last + (stop - q)
-                if b_indptr[k + np.uint64(1)] <= safe:
-                    while t < last:
-                        store(found, t, load(b_indices, q))
-                        t += np.uint64(WIDTH)
-                        q += np.uint64(WIDTH)
-                else:
-                    while t < last:
-                        found[t] = b_indices[q]
-                        t += np.uint64(1)
-                        q += np.uint64(1)
+            last = _gather_rows(a_indices[row], b_indptr, b_indices, found, n)
             for t in range(n, last):
                 column = np.uint64(found[t])
-                old = slot[column]
-                new = old < own
-                at = n if new else np.uint64(old) - base
+                met = slot[column]
                 found[n] = column
-                values[n] = zero  # without a branch: the next new column overwrites both
-                values[at] += one
-                slot[column] = base + at
-                n += np.uint64(new)
+                slot[column] = max(met, base) + unit
+                n += np.uint64(met <= base)
+            if sort:
+                found[first:n].sort()
+            for t in range(first, n):
+                values[t] = slot[np.uint64(found[t])] - base
         else:
+            before = first - np.uint64(1)
             for p in range(np.uint64(a_indptr[i]), np.uint64(a_indptr[i + 1])):
                 k = np.uint64(a_indices[p])
                 a = one if a_values is None else a_values[p]
                 for q in range(np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])):
                     column = np.uint64(b_indices[q])
-                    old = slot[column]
-                    new = old < own
-                    at = n if new else np.uint64(old) - base
+                    met = slot[column]
+                    at = n if met <= base else before + np.uint64(met - base)
                     found[n] = column
-                    values[n] = zero
+                    values[n] = zero  # without a branch: the next new column overwrites both
                     values[at] += a if b_values is None else a * b_values[q]
-                    slot[column] = base + at
-                    n += np.uint64(new)
-        if sort:
-            for t in range(first, n):
-                total[np.uint64(found[t])] = values[t]
-            found[first:n].sort()
-            _take_sums(total, found, first, n, values)
+                    slot[column] = base + slot.dtype.type(at - before)
+                    n += np.uint64(met <= base)
+            if sort:
+                for t in range(first, n):
+                    total[np.uint64(found[t])] = values[t]
+                found[first:n].sort()
+                _take_sums(total, found, first, n, values)
+        base += slot.dtype.type(flops[i])
         counts[i] = n - first
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _gather_rows(row, b_indptr, b_indices, found, n):
+    """List the columns of some rows of B in ``found[n:]``; returns where they end.
+
+    They are copied a register at a time. The first is copied without asking whether there is any,
+    which is all for most rows; what is written beyond a row's end is overwritten by the next.
+    """
+    safe = len(b_indices) - WIDTH
+    for p in range(np.uint64(len(row))):
+        k = np.uint64(row[p])
+        q, stop = np.uint64(b_indptr[k]), np.uint64(b_indptr[k + np.uint64(1)])
+        t, n = n, n + (stop - q)
+        if b_indptr[k + np.uint64(1)] <= safe:
+            store(found, t, load(b_indices, q))
+            t += np.uint64(WIDTH)
+            while t < n:
+                q += np.uint64(WIDTH)
+                store(found, t, load(b_indices, q))
+                t += np.uint64(WIDTH)
+        else:
+            while t < n:
+                found[t] = b_indices[q]
+                t += np.uint64(1)
+                q += np.uint64(1)
     return n
 
 

@@ -18,12 +18,13 @@ def spmm(
     x: Any,
     row_scale: Any | None = None,
     col_scale: Any | None = None,
+    by_column: tuple[Any, Any] | None = None,
 ) -> Any:
     """Sum of the neighbours' vectors, by head: ``y[i,h,:] = r[i] sum_e w[e,h] c[j] x[j,h,:]``.
 
-    As :func:`dglmeta.kernels.cpu.spmm.spmm`, up to the order of additions, which is fixed. One
-    launch, and one more where there are heavy rows; bytes: the result, and H d numbers for each
-    piece of a heavy row.
+    As :func:`dglmeta.kernels.cpu.spmm.spmm`, up to the order of additions, which is fixed;
+    ``by_column`` makes no difference here. One launch, and one more where there are heavy rows;
+    bytes: the result, and H d numbers for each piece of a heavy row.
     """
     _, n_heads, d = x.shape
     y = array_module().empty((len(indptr) - 1, n_heads, d), x.dtype)

@@ -66,7 +66,7 @@ def test_where_there_is_no_room_for_the_bound_entries_are_counted(blocks, monkey
     arguments = (count_up(lengths), lambda: [0], blocks, most, [np.int32])
     (columns,) = inorder.write_in_order(*arguments, lambda: 3)
     assert columns.tolist() == [0, 0, 1]
-    assert asked[:2] == [1000 + inorder.PAD, 3 + inorder.PAD]
+    assert asked[:2] == [1000 + inorder.PAD, 3 + 500 + inorder.PAD]
 
 
 def test_an_error_in_one_block_reaches_the_caller_and_nobody_waits_for_ever(in_threads):

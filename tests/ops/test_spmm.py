@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dglmeta import ops
+from dglmeta.graph.adjacency import Adjacency
 
 
 @given(data=st.data())
@@ -42,3 +43,21 @@ def test_no_nodes_no_features_and_no_heads_are_fine(adj):
     assert ops.spmm(adj, torch.zeros(adj.n_dst, 0)).shape == (adj.n_src, 0)
     no_heads = torch.zeros(adj.n_dst, 0, 3), torch.zeros(adj.n_edges, 0)
     assert ops.spmm(adj, *no_heads).shape == (adj.n_src, 0, 3)
+
+
+def test_weights_in_the_order_of_the_transpose_give_the_same_bits_and_gradients():
+    rng = np.random.default_rng(0)
+    src = np.sort(rng.integers(0, 300, 90_000))
+    pairs = np.unique(np.stack([src, rng.integers(0, 3000, 90_000)], axis=1), axis=0)
+    adj = Adjacency.from_coo(*pairs.T, (300, 3000))
+    alone = Adjacency(adj.T.indptr, adj.T.indices, adj.T.edge_ids, adj.n_src)
+    assert adj.edge_ids is None
+    x = torch.randn(adj.n_src, 16, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(adj.n_edges, dtype=torch.float64, requires_grad=True)
+    y, again = (ops.spmm(a, x, weight) for a in (adj.T, alone))
+    assert torch.equal(y, again)
+    grad = torch.randn_like(y)
+    gradients = torch.autograd.grad(y, (x, weight), grad)
+    one_by_one = [torch.autograd.grad(again, t, grad, retain_graph=True)[0] for t in (x, weight)]
+    for ours, alone_too in zip(gradients, one_by_one, strict=True):
+        torch.testing.assert_close(ours, alone_too)

@@ -359,3 +359,17 @@ def lastfm(folder: Path) -> HeteroCSR:
         edges.setdefault(("item", relation, "entity"), []).append(tuple(ends))
     n_nodes = {"user": len(users), "item": len(names), "entity": len(entities)}
     return HeteroCSR.from_edges({e: np.array(pairs).T for e, pairs in edges.items()}, n_nodes)
+
+
+def test_the_order_is_found_once_for_every_row_and_again_for_some(bipartite, monkeypatch):
+    hg, planned = bipartite(30, 20, 100), []
+
+    def plan_order(chain, mode):
+        planned.append(mode)
+        return (0, (1, 2))
+
+    monkeypatch.setattr("dglmeta.paths.product.plan_order", plan_order)
+    for rows in (None, None, [0, 1], [0, 1]):
+        metapath_product(hg, "user-item-user-item", rows=rows)
+    metapath_product(hg, "user-item-user-item", "count")
+    assert planned == ["reach"] * 3 + ["count"]
