@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import cupy
 import torch
 from torch import Tensor
 
@@ -24,7 +23,7 @@ class TorchStream:
     def __enter__(self) -> None:
         stream = torch.cuda.current_stream()
         self._stream = _stream(stream.device_index, stream.cuda_stream)
-        self._allocator = cupy.cuda.using_allocator(_torch_allocator().malloc)
+        self._allocator = _cupy().cuda.using_allocator(_torch_allocator().malloc)
         self._stream.__enter__()
         self._allocator.__enter__()
 
@@ -36,8 +35,8 @@ class TorchStream:
 def as_array(x: Tensor) -> Any:
     """The same memory as a CuPy array, copied only where it is not contiguous."""
     if x._is_zerotensor():  # forward mode hands in zeros that have no memory of their own
-        return cupy.zeros(tuple(x.shape), str(x.dtype).removeprefix("torch."))
-    return cupy.from_dlpack(x.detach().contiguous())
+        return _cupy().zeros(tuple(x.shape), str(x.dtype).removeprefix("torch."))
+    return _cupy().from_dlpack(x.detach().contiguous())
 
 
 def as_tensor(a: Any) -> Tensor:
@@ -46,9 +45,17 @@ def as_tensor(a: Any) -> Tensor:
 
 
 @cache
+def _cupy() -> Any:
+    """Imported when a first tensor comes: this module can be, where there is no CuPy."""
+    import cupy
+
+    return cupy
+
+
+@cache
 def _stream(device: int, pointer: int) -> Any:
     """CuPy's name for a stream of torch's; of such there are few."""
-    return cupy.cuda.ExternalStream(pointer, device)
+    return _cupy().cuda.ExternalStream(pointer, device)
 
 
 @cache
@@ -60,4 +67,4 @@ def _torch_allocator() -> Any:
         if pointer:
             torch.cuda.caching_allocator_delete(pointer)
 
-    return cupy.cuda.PythonFunctionAllocator(take, give_back)
+    return _cupy().cuda.PythonFunctionAllocator(take, give_back)
