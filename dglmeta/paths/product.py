@@ -184,10 +184,11 @@ def _product_on_device(
                 f"metapath_product: expected '{path}' to fit into the GPU's memory, got {error}. "
                 f"Give a budget_bytes to have it made by blocks of rows; or ask for some rows."
             ) from error
-    room = budget_bytes - memory.beside_blocks(order)
-    block_entries = room // (BLOCKS_HELD * (len(chain) + 1) * memory.entry_bytes)
-    if block_entries < chain[-1].n_cols:
-        check_budget("metapath_product", estimate, 2 * budget_bytes, budget_bytes)
+    beside = memory.beside_blocks(order)
+    an_entry = BLOCKS_HELD * (len(chain) + 1) * memory.entry_bytes
+    least = beside + an_entry * chain[-1].n_cols  # blocks of a single row, however full
+    check_budget("metapath_product", estimate, least, budget_bytes)
+    block_entries = (budget_bytes - beside) // an_entry
     factors = [_factor(chain, factor, mode) for factor in right_factors(order)]
     blocks = product_blocks(
         [chain[0], *factors], mode, sort=sort, mask=pattern, block_entries=block_entries
