@@ -164,10 +164,10 @@ class Namespace:
         return np.asarray(plain, dtype, **kwargs).view(DeviceArray)
 
     @staticmethod
-    def ascontiguousarray(a: Any) -> DeviceArray:
+    def ascontiguousarray(a: Any, dtype: Any = None) -> DeviceArray:
         """The same, copied to the device or to one piece where it is not."""
         plain = a.view(np.ndarray) if isinstance(a, DeviceArray) else np.array(a)
-        return np.ascontiguousarray(plain).view(DeviceArray)
+        return np.ascontiguousarray(plain, dtype).view(DeviceArray)
 
     @staticmethod
     def array(a: Any, dtype: Any = None, **kwargs: Any) -> DeviceArray:
