@@ -46,6 +46,17 @@ class Homogeneous:
     offsets: dict[str, int]
     edge_offsets: dict[tuple[EdgeType, bool], int]
 
+    @property
+    def n_edge_types(self) -> int:
+        """Edge types, each direction counted for itself."""
+        return len(self.edge_offsets)
+
+    @cached_property
+    def edge_types(self) -> Array:
+        """(n_edges,) int64 by edge id: number of its type and direction in ``edge_offsets``."""
+        begins = np.array([*self.edge_offsets.values(), self.adjacency.n_edges])
+        return np.repeat(np.arange(self.n_edge_types), np.diff(begins))
+
 
 @dataclass(frozen=True, eq=False)
 class HeteroCSR:

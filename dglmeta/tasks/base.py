@@ -9,7 +9,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["PairBatch", "PairTask", "binary_losses"]
+__all__ = [
+    "ALL_TYPES",
+    "ClassBatch",
+    "ClassTask",
+    "PairBatch",
+    "PairTask",
+    "binary_losses",
+    "class_losses",
+]
 
 
 class PairBatch(NamedTuple):
@@ -40,6 +48,49 @@ class PairTask(Protocol):
 
     def draw(self, n: int, rng: np.random.Generator) -> PairBatch:
         """``n`` labelled pairs."""
+
+
+ALL_TYPES = ""
+"""In the place of a node type: ids count over all types, in the order of the schema."""
+
+
+class ClassBatch(NamedTuple):
+    """Nodes, or pairs of nodes, each of one class."""
+
+    src: npt.NDArray[np.int64]
+    """(n,) ids within the task's source type."""
+    dst: npt.NDArray[np.int64] | None
+    """(n,) ids within its target type; None where samples are single nodes."""
+    label: npt.NDArray[np.int64]
+    """(n,) classes, from 0."""
+
+
+class ClassTask(Protocol):
+    """A task that sorts nodes or pairs of nodes into classes, usable alone or beside others."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and plots."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, at least 2."""
+
+    @property
+    def source_type(self) -> str:
+        """Node type of the samples, or of the pairs' first node; ``ALL_TYPES`` for any."""
+
+    @property
+    def target_type(self) -> str | None:
+        """Node type of the pairs' second node, or ``ALL_TYPES``; None for single nodes."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> ClassBatch:
+        """``n`` samples."""
+
+
+def class_losses(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy of every sample in nats, (n,), from logits (n, classes); no reduction."""
+    return torch.nn.functional.cross_entropy(logits, label, reduction="none")
 
 
 def binary_losses(logits: Tensor, label: Tensor) -> Tensor:
