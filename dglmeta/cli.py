@@ -323,8 +323,8 @@ def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
-        strategy = flags.get("strategy", getattr(kind, "strategy", ""))
-        values = packaged_config(arguments.system, arguments.data, strategy)
+        chosen = [flags.get(name, getattr(kind, name, "")) for name in ("strategy", "encoder")]
+        values = packaged_config(arguments.system, arguments.data, *chosen)
     return config_from_dict(kind, {**values, **flags})
 
 

@@ -56,7 +56,7 @@ def settings_parser(system: str, kind: type[Any]) -> Parser:
         if isinstance(field.default, bool):
             form = {"action": argparse.BooleanOptionalAction}
         elif isinstance(field.default, tuple):
-            form = {"nargs": "*"}
+            form = {"nargs": "*", "type": int if "int" in str(field.type) else str}
         text = f"{told.get(field.name, '')} (default: {field.default})".replace("%", "%%")
         flag = "--" + field.name.replace("_", "-")
         group.add_argument(flag, default=argparse.SUPPRESS, help=text, **form)

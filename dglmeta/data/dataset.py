@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.splits import FRACTIONS, LinkSplit, split_links
-from dglmeta.errors import DataError
+from dglmeta.data.fractions import FRACTIONS
+from dglmeta.data.node_splits import NodeSplit
+from dglmeta.data.splits import LinkSplit, split_links
+from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 
 __all__ = ["Card", "Dataset"]
@@ -36,7 +38,9 @@ class Card:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A heterograph with the link to predict and the meta-paths worth trying on it.
+    """A heterograph with what to predict and the meta-paths worth trying on it.
+
+    That is a link, or where there is no ``target`` the class of a node.
 
     Parameters
     ----------
@@ -51,6 +55,13 @@ class Dataset:
     candidates : (m, 2) int64 or None
         Negatives of the target that belong to the data set; drawn by the split when None.
     card : Card
+    node_split : NodeSplit or None
+        The labelled nodes, in the published split if there is one.
+
+    Raises
+    ------
+    SchemaError, DataError
+        If the graph does not have the labelled nodes.
     """
 
     name: str
@@ -59,6 +70,11 @@ class Dataset:
     metapaths: tuple[str, ...] = ()
     candidates: npt.NDArray[np.int64] | None = None
     card: Card = field(default_factory=Card)
+    node_split: NodeSplit | None = None
+
+    def __post_init__(self) -> None:
+        if self.node_split is not None:
+            self.node_split.check(self.csr)
 
     @cached_property
     def graph(self) -> Any:
@@ -67,38 +83,57 @@ class Dataset:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Number of nodes of each type, of edge types, edges, positives and given negatives."""
-        return {
+        """Number of nodes of each type, of edge types and edges, and of what is to be predicted.
+
+        That is positives and given negatives of a target link, classes and labelled nodes.
+        """
+        counts = {
             **self.csr.n_nodes,
             "edge types": len(self.csr.adjacencies),
             "edges": sum(self.csr.n_edges.values()),
-            "positives": self.csr.n_edges[self.target] if self.target else 0,
-            "negatives": 0 if self.candidates is None else len(self.candidates),
         }
+        if self.target is not None:
+            counts["positives"] = self.csr.n_edges[self.target]
+            counts["negatives"] = 0 if self.candidates is None else len(self.candidates)
+        if self.node_split is not None:
+            counts["classes"] = self.node_split.n_classes
+            counts["labelled"] = len(self.node_split)
+        return counts
 
     def splits(
         self, seed: int = 0, *, fractions: tuple[float, float, float] = FRACTIONS
-    ) -> LinkSplit:
-        """Positives and negatives of the target link, split at random into train, valid and test.
+    ) -> LinkSplit | NodeSplit:
+        """Positives and negatives of the target link, or labelled nodes, in train, valid and test.
 
         Parameters
         ----------
         seed : int
-            Same seed, same split; also draws the negatives where the data set has none.
+            Same seed, same split; also draws the negatives where the data set has none. Links are
+            split at random by any seed. Labelled nodes are in ``node_split`` for seed 0, and for
+            others dealt at random into parts of the same sizes.
         fractions : (float, float, float)
-            Shares of train, valid and test.
+            Shares of train, valid and test; of links only.
 
         Raises
         ------
         DataError
-            If there is no target link, it has no edges, or a part would lack positives or
-            negatives.
+            If there is neither target link nor labelled node, the target has no edges, or a part
+            would lack positives or negatives.
+        ConfigError
+            If the fractions are not three positive numbers of sum 1, or are given for nodes.
         """
-        if self.target is None:
-            raise DataError(
-                f"{self.name}: expected a data set with a target link, got one without. "
-                f"Name an edge type as target, or use split_links on it."
+        if self.target is not None:
+            return split_links(
+                self.csr, self.target, negatives=self.candidates, seed=seed, fractions=fractions
             )
-        return split_links(
-            self.csr, self.target, negatives=self.candidates, seed=seed, fractions=fractions
-        )
+        if self.node_split is None:
+            raise DataError(
+                f"{self.name}: expected a data set with a target link or labelled nodes, got one "
+                f"without. Name an edge type as target, or use split_links on it."
+            )
+        if fractions != FRACTIONS:
+            raise ConfigError(
+                f"{self.name}: expected no fractions, as the parts of its labelled nodes have "
+                f"fixed sizes, got {fractions}. Leave them out."
+            )
+        return self.node_split if seed == 0 else self.node_split.dealt(seed)

@@ -25,14 +25,22 @@ class DataFile:
     name : str
         On this machine; ``name.gz`` will do as well.
     url : str
-        Where it can be fetched, not packed.
+        Where it can be fetched, not packed; empty if it is served nowhere in this form.
     sha256 : str
         Of the unpacked content.
+    origin : str
+        How to come by a file without ``url``: a sentence without its full stop.
     """
 
     name: str
     url: str
     sha256: str
+    origin: str = ""
+
+    @property
+    def how_to_get(self) -> str:
+        """What to do for a good copy."""
+        return self.origin or f"Fetch it again from {self.url}"
 
 
 def locate(folder: str, files: Sequence[DataFile], root: str | Path | None = None) -> Path:
@@ -89,7 +97,7 @@ def verify(folder: Path, files: Sequence[DataFile]) -> None:
         if found != file.sha256:
             raise DataError(
                 f"{path}: expected content of sha256 {file.sha256}, got {found}. "
-                f"Fetch it again from {file.url}, or load it without verify."
+                f"{file.how_to_get}, or load it without verify."
             )
 
 
@@ -104,25 +112,36 @@ def _cache() -> Path:
 
 
 def _fetch(folder: str, files: Sequence[DataFile], cache: Path, places: Sequence[Path]) -> None:
-    """Fetch what the cache lacks; a wrong checksum or no network is a DataError."""
+    """Fetch what the cache lacks; no address, a wrong checksum or no network is a DataError."""
     import pooch
 
+    folders = [place / folder for place in (*places, cache)]
     for file in files:
         if find_file(cache / folder, file.name):
             continue
+        if not file.url:
+            reason = f"it is served nowhere in this form. {file.origin}"
+            raise _missing(folder, files, folders, reason)
         try:
             pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=file.name, path=cache / folder)
         except (OSError, ValueError) as error:
-            folders = [place / folder for place in (*places, cache)]
-            begun = [f for f in folders if any(find_file(f, file.name) for file in files)]
-            put = (begun or folders)[0]
-            missing = next(file for file in files if not find_file(put, file.name))
-            raise DataError(
-                f"{folder}: expected {missing.name} or {missing.name}.gz in one of "
-                f"{', '.join(map(str, folders))}, with the other files; it is not there, and "
-                f"{file.url} could not be fetched ({_first_line(error)}). Fetch it yourself and "
-                f"put it in {put}."
-            ) from error
+            reason = f"{file.url} could not be fetched ({_first_line(error)}). Fetch it yourself"
+            raise _missing(folder, files, folders, reason) from error
+
+
+def _missing(
+    folder: str, files: Sequence[DataFile], folders: Sequence[Path], reason: str
+) -> DataError:
+    """What is missing first where the data set is begun, or anywhere."""
+    begun = [f for f in folders if any(find_file(f, file.name) for file in files)]
+    put = (begun or folders)[0]
+    missing = next(file for file in files if not find_file(put, file.name))
+    others = ", with the other files" if len(files) > 1 else ""
+    return DataError(
+        f"{folder}: expected {missing.name} or {missing.name}.gz in one of "
+        f"{', '.join(map(str, folders))}{others}; it is not there, and {reason} and put it in "
+        f"{put}."
+    )
 
 
 def _first_line(error: Exception) -> str:

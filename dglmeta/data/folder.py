@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.folder_schema import SCHEMA_FILE, EdgeTable, NodeTable, read_schema
+from dglmeta.data.node_splits import LabelledNodes, NodeSplit
 from dglmeta.data.tables import as_text, number_by_first_seen, parse_csv, read_bytes
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR, MetaPath
@@ -24,16 +25,20 @@ __all__ = ["read_folder"]
 Array = npt.NDArray[Any]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+FEWEST_LABELS = 5
+"""So that train, valid and test each have one."""
+
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
 @dataclass(frozen=True)
 class _Nodes:
-    """The nodes of a type: how many, their ids as text (None: 0, 1, ...), and their features."""
+    """The nodes of a type: how many, ids as text (None: 0, 1, ...), features, and any labels."""
 
     n: int
     ids: pa.Array | None
     data: dict[str, Array]
+    labels: LabelledNodes | None = None
 
 
 def read_folder(path: str | Path) -> Dataset:
@@ -52,6 +57,7 @@ def read_folder(path: str | Path) -> Dataset:
         [nodes.item]
         file = "items.parquet"
         features = ["price", "year"]           # numeric columns; all of them when absent
+        label = "genre"                        # the column of classes to predict; one type only
 
         [nodes.tag]
         count = 5                              # no table: the ids are 0 to 4
@@ -76,7 +82,12 @@ def read_folder(path: str | Path) -> Dataset:
     table. Their ids become ``node_data[type]["id"]``, int64 if all are whole numbers, else text.
     Features become ``node_data[type]["feat"]`` and ``edge_data[triple]["feat"]``, (n, k) float32,
     columns in the order of the table or of ``features``. A column with any text in it is not
-    numeric: name it in ``features`` to be told where. The index pandas writes is no feature.
+    numeric: name it in ``features`` to be told where. The index pandas writes is no feature, and
+    neither is the label.
+
+    Labels are numbered in sorted order, as numbers if all are whole, else as text; an empty cell
+    is a node without. They are dealt at random, 60/20/20, into ``node_split``. A target link comes
+    first: leave it out where the classes are to be predicted.
 
     Parameters
     ----------
@@ -111,7 +122,19 @@ def read_folder(path: str | Path) -> Dataset:
     target = None if schema.target is None else hg.schema.edge_type(schema.target)
     for text in schema.metapaths:
         MetaPath.parse(text, hg.schema)
-    return Dataset(str(folder), hg, target, schema.metapaths, card=schema.card)
+    splits = [
+        NodeSplit.at_random(name, table.labels)
+        for name, table in nodes.items()
+        if table.labels is not None
+    ]
+    return Dataset(
+        str(folder),
+        hg,
+        target,
+        schema.metapaths,
+        card=schema.card,
+        node_split=splits[0] if splits else None,
+    )
 
 
 def _read_nodes(folder: Path, name: str, spec: NodeTable) -> _Nodes:
@@ -120,15 +143,36 @@ def _read_nodes(folder: Path, name: str, spec: NodeTable) -> _Nodes:
             raise DataError(f"{folder / SCHEMA_FILE}, [nodes.{name}]: count is {spec.count}, < 0.")
         return _Nodes(spec.count, None, {})
     path = folder / str(spec.file)
-    table = _read_table(path, (spec.id,))
+    texts = (spec.id,) if spec.label is None else (spec.id, spec.label)
+    table = _read_table(path, texts)
     ids = _id_column(path, table, spec.id)
     codes, values = number_by_first_seen(ids)
     if len(values) != len(codes):
         new = np.isin(np.arange(len(codes)), np.unique(codes, return_index=True)[1])
         _refuse(path, spec.id, ids, new, "an id that did not occur before")
-    numbers = pc.all(pc.match_substring_regex(ids, WHOLE_NUMBER)).as_py()
-    own = np.asarray(ids.cast(pa.int64())) if numbers else as_text(ids)
-    return _Nodes(len(ids), ids, {"id": own, **_features(path, table, spec.features, (spec.id,))})
+    data = {"id": _plain(ids), **_features(path, table, spec.features, texts)}
+    labels = None if spec.label is None else _read_labels(path, table, spec.label)
+    return _Nodes(len(ids), ids, data, labels)
+
+
+def _read_labels(path: Path, table: pa.Table, name: str) -> LabelledNodes:
+    """The nodes whose label is not empty, and their classes."""
+    texts = table[name].cast(pa.string()).combine_chunks().fill_null("")
+    node = np.flatnonzero(np.asarray(pc.not_equal(texts, "")))
+    given = texts.take(pa.array(node))
+    names, label = np.unique(_plain(given), return_inverse=True)
+    if len(node) < FEWEST_LABELS or len(names) < 2:
+        raise DataError(
+            f"{path}: expected at least {FEWEST_LABELS} nodes with a label in column {name!r}, in "
+            f"2 or more classes, got {len(node)} in {len(names)}. Label more, or leave label out."
+        )
+    return LabelledNodes(node, label)
+
+
+def _plain(texts: pa.Array) -> Array:
+    """The values as int64 if all are whole numbers, else as text."""
+    numbers = pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py()
+    return np.asarray(texts.cast(pa.int64())) if numbers else as_text(texts)
 
 
 def _read_edges(

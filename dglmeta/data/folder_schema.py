@@ -26,6 +26,7 @@ class NodeTable:
     id: str = "id"
     count: int | None = None
     features: list[Any] | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def read_schema(path: Path) -> FolderSchema:
             name: _section(f"{path}, [{kind}.{name}]", spec, given)
             for name, given in content[kind].items()
         }
+    _check_labels(path, sections["nodes"])
     target = content.get("target")
     return FolderSchema(
         path,
@@ -84,6 +86,22 @@ def read_schema(path: Path) -> FolderSchema:
         tuple(str(text) for text in content.get("metapaths", ())),
         _section(f"{path}, [card]", Card, content.get("card", {"title": path.parent.name})),
     )
+
+
+def _check_labels(path: Path, nodes: Mapping[str, NodeTable]) -> None:
+    """One type may have labels, in a column that is no feature."""
+    labelled = [name for name, spec in nodes.items() if spec.label is not None]
+    if len(labelled) > 1:
+        raise DataError(
+            f"{path}: expected label in one section of nodes, got it in {labelled}. Keep one."
+        )
+    for name in labelled:
+        spec = nodes[name]
+        if spec.file is None or spec.label in (spec.id, *(spec.features or ())):
+            raise DataError(
+                f"{path}, [nodes.{name}]: expected label to name a column of a table that is "
+                f"neither id nor feature, got {spec.label!r}. Name another, or leave it out."
+            )
 
 
 def _section(where: str, kind: type[Any], given: Any) -> Any:

@@ -8,18 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dglmeta.data.fractions import FRACTIONS, check_fractions, part_ends
 from dglmeta.data.pairs import distinct_pairs, draw_negatives, sort_distinct
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, EdgeType, HeteroCSR
 from dglmeta.kernels.cpu.negative import contains
 
-__all__ = ["FRACTIONS", "LinkSplit", "Rows", "k_folds", "split_links"]
+__all__ = ["LinkSplit", "Rows", "k_folds", "split_links"]
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
-
-FRACTIONS = (0.6, 0.2, 0.2)
-"""Shares of train, valid and test."""
 
 
 class Rows(NamedTuple):
@@ -148,7 +146,7 @@ def split_links(
     triple = hg.schema.edge_type(target)
     adj = hg.adjacency(triple)
     where = f"split_links({triple})"
-    _check_fractions(where, fractions)
+    check_fractions(where, fractions)
     if adj.n_edges == 0:
         raise DataError(
             f"{where}: expected edges of the target type, got none. "
@@ -220,18 +218,13 @@ def _shuffle(
     """Row numbers in the order train, valid, test, and where the first two end."""
     if not one_type:
         order = rng.permutation(len(pairs))
-        return order, _ends(len(pairs), fractions)
+        return order, part_ends(len(pairs), fractions)
     # A pair and its reverse are one group; groups are shuffled, and stay together.
     group = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     n_groups = int(group.max()) + 1
     place = rng.permutation(n_groups)[group]
     order = np.argsort(place, kind="stable")
-    return order, np.searchsorted(place[order], _ends(n_groups, fractions))
-
-
-def _ends(n: int, fractions: tuple[float, ...]) -> Ids:
-    n_valid, n_test = int(fractions[1] * n), int(fractions[2] * n)
-    return np.array([n - n_valid - n_test, n - n_test])
+    return order, np.searchsorted(place[order], part_ends(n_groups, fractions))
 
 
 def _rows(where: str, name: str, pairs: Ids, rows: Ids, n_positives: int) -> Rows:
@@ -260,14 +253,6 @@ def _same_edges(a: Adjacency, b: Adjacency) -> bool:
         and np.array_equal(a.indptr, b.indptr)
         and np.array_equal(a.indices, b.indices)
     )
-
-
-def _check_fractions(where: str, fractions: tuple[float, ...]) -> None:
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise ConfigError(
-            f"{where}: expected three positive fractions of sum 1, got {tuple(fractions)}. "
-            f"Give the shares of train, valid and test."
-        )
 
 
 def _check_negatives(where: str, adj: Adjacency, negatives: npt.ArrayLike) -> Ids:

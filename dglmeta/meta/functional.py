@@ -133,16 +133,19 @@ class Linearization:
         return gradient(self.output, self.leaves, cotangent, retain_graph=True)
 
     def pullback_and_pushforward(
-        self, cotangent: Tensor
+        self, cotangent: Tensor, names: Collection[str] | None = None
     ) -> tuple[Params, Callable[[Mapping[str, Tensor]], Tensor]]:
         """J^T cotangent, and the map from a direction in the parameters to J direction (once).
+
+        With ``names`` only these parameters are looked at, as if the others were constants.
 
         The pullback u -> J^T u is linear, so J direction is the gradient in u of
         <J^T u, direction>: a backward pass through the backward pass just done. Forward mode would
         run through f again: 2.6 ms against 1.3 measured, for a GCN of fifteen thousand nodes.
         """
         u = cotangent.detach().requires_grad_()
-        pulled = gradient(self.output, self.leaves, u, create_graph=True)
+        looked_at = {n: p for n, p in self.leaves.items() if names is None or n in names}
+        pulled = gradient(self.output, looked_at, u, create_graph=True)
 
         def pushforward(direction: Mapping[str, Tensor]) -> Tensor:
             names = [name for name, g in pulled.items() if g.requires_grad]

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PairHeads"]
+__all__ = ["ClassHead", "PairHeads", "uniform_parameter"]
 
 
 class PairHeads(nn.Module):
@@ -50,13 +50,49 @@ class PairHeads(nn.Module):
         -------
         logits : (T, B)
         """
-        n_tasks, n_pairs = src.shape
-        ends = z[torch.cat([src, dst], dim=1)]  # (T, 2 B, d)
+        ends = self.project(z[torch.cat([src, dst], dim=1)])  # (T, 2 B, d)
+        left, right = ends.split(src.shape[1], dim=1)
+        return (left * right).sum(-1)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Phi_t of embeddings (T, n, d), for the first T tasks; a pair's logit is a product."""
+        n_tasks = len(z)
         weight_in, bias_in = self.weight_in[:n_tasks], self.bias_in[:n_tasks]
         weight_out, bias_out = self.weight_out[:n_tasks], self.bias_out[:n_tasks]
-        hidden = torch.relu(torch.baddbmm(bias_in, ends, weight_in))  # (T, 2 B, hidden)
-        left, right = torch.baddbmm(bias_out, hidden, weight_out).split(n_pairs, dim=1)
-        return (left * right).sum(-1)
+        hidden = torch.relu(torch.baddbmm(bias_in, z, weight_in))  # (T, n, hidden)
+        return torch.baddbmm(bias_out, hidden, weight_out)
+
+
+class ClassHead(nn.Module):
+    """From embeddings to the logits of classes: linear, ReLU, linear.
+
+    Parameters
+    ----------
+    d : int
+        Width of the embeddings.
+    n_classes : int
+    of_pairs : bool
+        Whether a sample is a pair (u, v), seen as |z_u - z_v|, and not a node.
+    hidden : int
+        Width of the hidden layer; 0 makes the head linear.
+    """
+
+    def __init__(
+        self, d: int, n_classes: int, *, of_pairs: bool = False, hidden: int = 100
+    ) -> None:
+        super().__init__()
+        self.of_pairs = of_pairs
+        if hidden:
+            layers = [nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, n_classes)]
+        else:
+            layers = [nn.Linear(d, n_classes)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, src: Tensor, dst: Tensor) -> Tensor:
+        """(n, classes) logits of the nodes ``src`` of z (N, d), or of pairs with ``dst``."""
+        h = (z[src] - z[dst]).abs() if self.of_pairs else z[src]
+        logits: Tensor = self.layers(h)
+        return logits
 
 
 def uniform_parameter(*shape: int, fan_in: int) -> nn.Parameter:

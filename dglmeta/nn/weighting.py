@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dglmeta.nn.heads import uniform_parameter
 
-__all__ = ["SampleWeighter"]
+__all__ = ["SampleWeighter", "describe"]
 
 MAX_LOSS = 10.0  # a descriptor's loss is cut here, so that one wild sample cannot saturate V
 
@@ -39,20 +39,17 @@ class SampleWeighter(nn.Module):
         self.weight_out = uniform_parameter(hidden, 1, fan_in=hidden)
         self.bias_out = uniform_parameter(1, fan_in=hidden)
 
-    def describe(self, losses: Tensor, labels: Tensor) -> Tensor:
-        """Descriptors (T', B, T + 2) of samples whose row t belongs to task t.
+    def describe(self, losses: Tensor, labels: Tensor, tasks: Tensor) -> Tensor:
+        """Descriptors (..., T + 2) of samples: loss, one-hot of the task, label.
 
         Parameters
         ----------
-        losses, labels : (T', B)
-            T' <= T + 1 tasks, the primary one first. Losses are taken as constants.
+        losses, labels : (...)
+            Losses are taken as constants.
+        tasks : (...) int64
+            Task of each sample, 0 the primary one; broadcast against the losses.
         """
-        n_tasks, n = losses.shape
-        one_hot = torch.eye(self.n_auxiliary + 1, dtype=losses.dtype, device=losses.device)
-        one_hot = one_hot[:n_tasks, 1:]  # (T', T)
-        one_hot = one_hot[:, None].expand(n_tasks, n, self.n_auxiliary)
-        loss = losses.detach().clamp(max=MAX_LOSS)
-        return torch.cat([loss[..., None], one_hot, labels[..., None].to(losses)], dim=-1)
+        return describe(self.n_auxiliary, tasks, [losses], labels)
 
     def forward(self, descriptors: Tensor) -> Tensor:
         """Weights (...) of descriptors (..., T + 2)."""
@@ -60,3 +57,14 @@ class SampleWeighter(nn.Module):
         hidden = torch.addmm(self.bias_in, flat, self.weight_in).relu_()
         v = torch.addmm(self.bias_out, hidden, self.weight_out).sigmoid()
         return v.view(descriptors.shape[:-1])
+
+
+def describe(n_auxiliary: int, tasks: Tensor, losses: list[Tensor], labels: Tensor) -> Tensor:
+    """(..., len(losses) + T + 1): losses as constants and cut, one-hot of the task, label.
+
+    The primary task is the all-zero one-hot.
+    """
+    one_hot = torch.eye(n_auxiliary + 1, dtype=losses[0].dtype, device=losses[0].device)[:, 1:]
+    which = one_hot[tasks].expand(*losses[0].shape, n_auxiliary)
+    cut = [loss.detach().clamp(max=MAX_LOSS)[..., None] for loss in losses]
+    return torch.cat([*cut, which, labels[..., None].to(losses[0])], dim=-1)

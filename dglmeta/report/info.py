@@ -30,6 +30,8 @@ class Description:
         lines = [f"{f['name']}: {size} of structure"]
         if f["target"]:
             lines.append(f"target: {_arrow(f['target'])}")
+        if f["labels"]:
+            lines.append(_labels_line(f["labels"]))
         lines += ["", f"{'nodes':>12}  node type"]
         lines += [f"{n:>12,}  {name}" for name, n in f["node_types"].items()]
         lines += ["", f"{'edges':>12}{'mean in':>10}{'max in':>10}  edge type; its hubs"]
@@ -64,9 +66,18 @@ def describe(ds: Dataset) -> Description:
             "node_types": dict(hg.n_nodes),
             "edge_types": [_edge_facts(hg, triple) for triple in hg.schema.edge_types],
             "target": list(ds.target) if ds.target else None,
+            "labels": _label_facts(ds),
             "metapaths": [_path_facts(hg, path) for path in _candidates(ds)],
         }
     )
+
+
+def _label_facts(ds: Dataset) -> dict[str, Any] | None:
+    split = ds.node_split
+    if split is None:
+        return None
+    sizes = {part: len(getattr(split, part).node) for part in ("train", "valid", "test")}
+    return {"node_type": split.node_type, "classes": split.n_classes, **sizes}
 
 
 def _candidates(ds: Dataset) -> list[MetaPath]:
@@ -99,6 +110,11 @@ def _edge_line(e: dict[str, Any]) -> str:
     hubs = ", ".join(map(str, e["hubs"]))
     numbers = f"{e['edges']:>12,}{e['mean_degree']:>10.1f}{e['max_degree']:>10,}"
     return f"{numbers}  {_arrow(e['edge_type'])}; {hubs}"
+
+
+def _labels_line(labels: dict[str, Any]) -> str:
+    sizes = ", ".join(f"{labels[part]:,} {part}" for part in ("train", "valid", "test"))
+    return f"labels: {labels['node_type']} in {labels['classes']} classes; {sizes}"
 
 
 def _arrow(triple: list[str]) -> str:

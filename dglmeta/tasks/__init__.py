@@ -1,18 +1,64 @@
 """Tasks: what is drawn, what is predicted, and how well."""
 
-from dglmeta.tasks.base import PairBatch, PairTask, binary_losses
-from dglmeta.tasks.joint import JointBatch, JointPairs
-from dglmeta.tasks.link import LinkTask
+from dglmeta.tasks.base import (
+    ALL_TYPES,
+    ClassBatch,
+    ClassTask,
+    PairBatch,
+    PairTask,
+    binary_losses,
+    class_losses,
+)
+from dglmeta.tasks.distance import DistanceTask
+from dglmeta.tasks.joint import JointBatch, JointTasks
+from dglmeta.tasks.link import LinkTask, TargetEdges
 from dglmeta.tasks.metapath import MetaPathTask
-from dglmeta.tasks.metrics import link_metrics
+from dglmeta.tasks.metrics import class_metrics, link_metrics, ranking_metrics
+from dglmeta.tasks.node import NodeTask
+from dglmeta.tasks.primary import (
+    LinkPrediction,
+    NodeClassification,
+    Primary,
+    Recommendation,
+    primary_task,
+)
+from dglmeta.tasks.structure import (
+    AUXILIARY,
+    ClusteringTask,
+    DegreeTask,
+    PageRankTask,
+    PartitionTask,
+)
+from dglmeta.tasks.surroundings import Surroundings, View
 
 __all__ = [
+    "ALL_TYPES",
+    "AUXILIARY",
+    "ClassBatch",
+    "ClassTask",
+    "ClusteringTask",
+    "DegreeTask",
+    "DistanceTask",
     "JointBatch",
-    "JointPairs",
+    "JointTasks",
+    "LinkPrediction",
     "LinkTask",
     "MetaPathTask",
+    "NodeClassification",
+    "NodeTask",
+    "PageRankTask",
     "PairBatch",
     "PairTask",
+    "PartitionTask",
+    "Primary",
+    "Recommendation",
+    "Surroundings",
+    "TargetEdges",
+    "View",
     "binary_losses",
+    "class_losses",
+    "class_metrics",
     "link_metrics",
+    "primary_task",
+    "ranking_metrics",
 ]

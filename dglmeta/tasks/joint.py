@@ -1,94 +1,139 @@
-"""Several pair tasks on one graph, drawn together as the rows of one batch."""
+"""Several tasks on one graph, drawn together as the rows of one batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dglmeta.data import LinkSplit
-from dglmeta.graph import HeteroCSR
-from dglmeta.tasks.base import PairTask
-from dglmeta.tasks.link import LinkTask
+from dglmeta.graph import Homogeneous
+from dglmeta.nn.model import ClassKind, Samples
+from dglmeta.tasks.base import ALL_TYPES, ClassBatch, ClassTask, PairBatch, PairTask
+from dglmeta.tasks.link import LinkTask, TargetEdges
+from dglmeta.tasks.node import NodeTask
+from dglmeta.tasks.surroundings import Surroundings, View
 
-__all__ = ["JointBatch", "JointPairs"]
+__all__ = ["JointBatch", "JointTasks"]
+
+Ids = npt.NDArray[np.int64]
+Drawn: TypeAlias = PairBatch | ClassBatch
 
 
 class JointBatch(NamedTuple):
-    """What one step learns from: row t holds the pairs of task t, row 0 the primary ones."""
+    """What one step learns from."""
 
-    src: Tensor
-    """(T + 1, B) int64 node ids over all types."""
-    dst: Tensor
-    """(T + 1, B) int64 node ids over all types."""
-    label: Tensor
-    """(T + 1, B) float32, 0 or 1."""
-    edge_weight: Tensor
-    """(E,) float32: 0 on the edges the primary pairs ask about, in both directions, else 1."""
+    samples: Samples
+    """Their nodes are those of the view's graph."""
+    view: View
+    primary_has_classes: bool = False
+    """Whether the primary task is the first of those with classes, not of those about pairs."""
+
+    @property
+    def n_samples(self) -> int:
+        """B, of each task."""
+        return max(self.samples.src.shape[1], self.samples.class_src.shape[1])
+
+    @property
+    def label(self) -> Tensor:
+        """(n,) labels, task after task; 1 for a sample with a class."""
+        n = self.samples.class_label.numel()
+        ones = torch.ones(n, dtype=self.samples.label.dtype, device=self.samples.label.device)
+        return torch.cat([self.samples.label.flatten(), ones])
+
+    def of_task(self, rows: Sequence[int]) -> Tensor:
+        """(n,) int64 task of each sample, where ``rows`` names that of each row."""
+        tasks = torch.tensor(rows, device=self.samples.label.device)
+        return tasks.repeat_interleave(self.n_samples, output_size=len(rows) * self.n_samples)
+
+    def primary(self, places: Tensor) -> Samples:
+        """Some samples of the primary task alone."""
+        pairs, classes = self.samples[:3], self.samples[3:]
+        if self.primary_has_classes:
+            return Samples(*(t[:0] for t in pairs), *(t[:1, places] for t in classes))
+        return Samples(*(t[:1, places] for t in pairs), *(t[:0] for t in classes))
 
 
-class JointPairs:
-    """A primary link task and auxiliary pair tasks over the nodes of all types.
+class JointTasks:
+    """A primary task and auxiliary ones over the nodes of all types.
 
-    Messages run along and against every edge of the training graph, and never along an edge that
-    the batch at hand is asking about.
+    Rows of a batch are tasks: those about pairs first, then those with classes, each in the order
+    primary, auxiliary.
 
     Parameters
     ----------
-    training : HeteroCSR
-        Its target edges are the training positives, in the order of the split's rows.
-    split : LinkSplit
-        Its training rows are the primary task.
-    auxiliary : sequence of PairTask
-        Further tasks, each drawing as many pairs as the primary one.
+    primary : LinkTask or NodeTask
+    auxiliary : sequence of PairTask or ClassTask
+        Each draws as many samples as the primary one.
+    surroundings : Surroundings
+    target : TargetEdges, optional
+        Which edges ask about which primary rows: in a batch they leave the graph that messages
+        run on. None where no edge gives a primary sample away.
     device : {"cpu", "cuda"}
-        Where the adjacency and the batches lie. Draws are the same.
+        Where batches lie. Draws are the same.
     """
 
     def __init__(
         self,
-        training: HeteroCSR,
-        split: LinkSplit,
-        auxiliary: Sequence[PairTask] = (),
+        primary: LinkTask | NodeTask,
+        auxiliary: Sequence[PairTask | ClassTask],
+        surroundings: Surroundings,
         *,
+        target: TargetEdges | None = None,
         device: str = "cpu",
     ) -> None:
-        self.primary = LinkTask.of_training(split)
-        self.auxiliary = tuple(auxiliary)
-        everything = training.homogeneous(both_ways=True)
-        self.adjacency = everything.adjacency.to(device)
-        self.device = device
-        self.offsets = everything.offsets
-        # Edge ids of each training row, along and against the target edge; -1 for a negative.
-        positive = split.train.label > 0
-        number = np.where(positive, np.cumsum(positive) - 1, -1)
-        along = everything.edge_offsets[split.target, True]
-        against = everything.edge_offsets[split.target, False]
-        self._along = np.where(positive, number + along, -1)
-        self._against = np.where(positive, number + against, -1)
-        self._all_edges = torch.ones(self.adjacency.n_edges, device=device)
+        self.primary, self.auxiliary = primary, tuple(auxiliary)
+        self.surroundings, self.target, self.device = surroundings, target, device
+        every = [(t, task) for t, task in enumerate((primary, *auxiliary))]
+        self._pairs = [(t, task) for t, task in every if _kind(task) is None]
+        self._classes = [(t, task) for t, task in every if _kind(task) is not None]
 
     @property
-    def n_tasks(self) -> int:
-        """T + 1: the auxiliary tasks and the primary one."""
-        return 1 + len(self.auxiliary)
+    def graph(self) -> Homogeneous:
+        """All nodes and training edges, both ways."""
+        return self.surroundings.everything
+
+    @cached_property
+    def whole(self) -> View:
+        """The view of all training edges."""
+        return View(self.graph, self.surroundings.all_edges)
 
     @property
-    def n_nodes(self) -> int:
-        """Nodes of all types."""
-        return self.adjacency.n_src
+    def names(self) -> list[str]:
+        """Of the tasks, the primary one first."""
+        return [task.name for task in (self.primary, *self.auxiliary)]
+
+    @property
+    def rows(self) -> list[int]:
+        """Task of each row of a batch; 0 is the primary one."""
+        return [t for t, _ in (*self._pairs, *self._classes)]
+
+    @property
+    def n_pair_tasks(self) -> int:
+        """P: rows of tasks about pairs."""
+        return len(self._pairs)
+
+    @property
+    def auxiliary_pairs(self) -> list[PairTask]:
+        """The auxiliary tasks about pairs, in the order of their rows."""
+        return [task for t, task in self._pairs if t > 0]
+
+    @property
+    def class_kinds(self) -> list[ClassKind]:
+        """Of the rows of tasks with classes."""
+        return [kind for _, task in self._classes if (kind := _kind(task)) is not None]
 
     def epoch(self, batch: int, rng: np.random.Generator) -> Iterator[JointBatch]:
-        """One pass over the primary rows in random order.
+        """One pass over the primary samples, in random order.
 
         Parameters
         ----------
         batch : int
-            Pairs B of each task, all rows if there are fewer; what is left over of an epoch waits
+            Samples B of each task, all if there are fewer; what is left over of an epoch waits
             for another.
         rng : Generator
             All chance comes from here.
@@ -96,40 +141,77 @@ class JointPairs:
         for rows in self.primary.epoch(min(batch, len(self.primary)), rng):
             yield self.draw(rows, rng)
 
-    def draw(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> JointBatch:
-        """The batch of the given training rows, with as many pairs of each auxiliary task."""
-        drawn = [self.primary.take(rows), *(t.draw(len(rows), rng) for t in self.auxiliary)]
-        tasks = (self.primary, *self.auxiliary)
-        src, dst = np.empty((2, len(tasks), len(rows)), np.int64)
-        label = np.empty(src.shape, np.float32)
-        for t, (task, pairs) in enumerate(zip(tasks, drawn, strict=True)):
-            src[t] = pairs.src + self.offsets[task.source_type]
-            dst[t] = pairs.dst + self.offsets[task.target_type]
-            label[t] = pairs.label
-        return JointBatch(
-            torch.from_numpy(src).to(self.device),
-            torch.from_numpy(dst).to(self.device),
-            torch.from_numpy(label).to(self.device),
-            self._without_edges_of(rows),
-        )
+    def draw(self, rows: Ids, rng: np.random.Generator, *, auxiliary: bool = True) -> JointBatch:
+        """The batch of the given primary samples, with as many of each auxiliary task."""
+        drawn: dict[int, Drawn] = {0: self.primary.take(rows)}
+        if auxiliary:
+            drawn |= {t: task.draw(len(rows), rng) for t, task in enumerate(self.auxiliary, 1)}
+        removed = np.zeros(0, np.int64) if self.target is None else self.target.asked(rows)
+        return self.around(self._stack(drawn), removed, rng)
 
-    def locate(self, task: LinkTask) -> tuple[Tensor, Tensor]:
-        """Node ids over all types of every row of a task, each (1, n)."""
-        src = np.asarray(task.rows.src, np.int64) + self.offsets[task.source_type]
-        dst = np.asarray(task.rows.dst, np.int64) + self.offsets[task.target_type]
-        return self._row(src), self._row(dst)
+    def of_rows(self, task: LinkTask | NodeTask) -> Samples:
+        """All samples of a primary task, such as those of another split, in one batch."""
+        return self._to_device(self.samples_of(task, np.arange(len(task))))
 
-    def _row(self, ids: npt.NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(ids)[None].to(self.device)
+    def samples_of(self, task: LinkTask | NodeTask, rows: Ids) -> Samples:
+        """Some samples of a primary task, by nodes over all types."""
+        return self._stack({0: task.take(rows)})
+
+    def around(self, samples: Samples, removed: Ids, rng: np.random.Generator) -> JointBatch:
+        """Samples over all nodes with their view, in whose numbering they come back."""
+        around = self.surroundings
+        if not around.fanouts and not around.hint_fanouts:
+            view = around.around(removed[:0], removed, 0)
+            return JointBatch(self._to_device(samples), view, _kind(self.primary) is not None)
+        ends, places = np.unique(samples.ends().numpy(), return_inverse=True)
+        view = around.around(ends, removed, int(rng.integers(2**62)))
+        if view.nodes is not None:  # the sample's nodes begin with the ends, in this order
+            samples = samples.with_ends(torch.from_numpy(places.reshape(-1)))
+        return JointBatch(samples, view, _kind(self.primary) is not None)
+
+    def n_nodes(self, node_type: str) -> int:
+        """Number of nodes of a type."""
+        begins = [*self.graph.offsets.values(), self.graph.adjacency.n_src]
+        k = list(self.graph.offsets).index(node_type)
+        return begins[k + 1] - begins[k]
 
     def by_type(self, z: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """Rows over all nodes (N, ...) as one array a node type."""
-        ends = [*list(self.offsets.values())[1:], len(z)]
-        return {t: z[begin:end] for (t, begin), end in zip(self.offsets.items(), ends, strict=True)}
+        offsets = self.graph.offsets
+        ends = [*list(offsets.values())[1:], len(z)]
+        return {t: z[begin:end] for (t, begin), end in zip(offsets.items(), ends, strict=True)}
 
-    def _without_edges_of(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        """Edge weights with the rows' own positive edges taken out."""
-        ids = np.concatenate([self._along[rows], self._against[rows]])
-        weight = self._all_edges.clone()
-        weight[torch.from_numpy(ids[ids >= 0]).to(self.device)] = 0
-        return weight
+    def _stack(self, drawn: dict[int, Drawn]) -> Samples:
+        """Draws as rows, by nodes over all types."""
+        pairs = [self._row(task, drawn[t]) for t, task in self._pairs if t in drawn]
+        classes = [self._row(task, drawn[t]) for t, task in self._classes if t in drawn]
+        n = len(drawn[0].src)
+        return Samples(*_columns(pairs, n, np.float32), *_columns(classes, n, np.int64))
+
+    def _row(self, task: PairTask | ClassTask | NodeTask, drawn: Drawn) -> tuple[Ids, Ids, Ids]:
+        """Source, target and label of a task's samples, by nodes over all types."""
+        src = drawn.src + self._first(task.source_type)
+        if drawn.dst is None:
+            return src, src, drawn.label
+        return src, drawn.dst + self._first(task.target_type), drawn.label
+
+    def _first(self, node_type: str | None) -> int:
+        return 0 if node_type in (None, ALL_TYPES) else self.graph.offsets[node_type]
+
+    def _to_device(self, samples: Samples) -> Samples:
+        return Samples(*(t.to(self.device) for t in samples))
+
+
+def _kind(task: PairTask | ClassTask | NodeTask) -> ClassKind | None:
+    """What a task with classes is about; None for one about pairs."""
+    n_classes = getattr(task, "n_classes", None)
+    return None if n_classes is None else ClassKind(n_classes, task.target_type is not None)
+
+
+def _columns(rows: Sequence[tuple[Ids, Ids, Ids]], n: int, label: type) -> Iterator[Tensor]:
+    """Sources, targets and labels of tasks, each (n_rows, n)."""
+    for column, dtype in enumerate((np.int64, np.int64, label)):
+        out = np.empty((len(rows), n), dtype)
+        for row, values in enumerate(rows):
+            out[row] = values[column]
+        yield torch.from_numpy(out)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from dglmeta.data import LinkSplit, Rows
 from dglmeta.errors import DataError
-from dglmeta.graph import EdgeType
+from dglmeta.graph import EdgeType, Homogeneous
 from dglmeta.tasks.base import PairBatch
 
-__all__ = ["LinkTask"]
+__all__ = ["LinkTask", "TargetEdges"]
 
 
 @dataclass(frozen=True)
@@ -82,3 +82,28 @@ class LinkTask:
         order = rng.permutation(len(self))
         for start in range(0, max(len(self) - batch, 0) + 1, batch):
             yield order[start : start + batch]
+
+
+class TargetEdges:
+    """The edges that give the training rows of a link split away.
+
+    Parameters
+    ----------
+    split : LinkSplit
+    everything : Homogeneous
+        The split's training graph, both ways: its target edges are the training positives, in the
+        order of the split's rows.
+    """
+
+    def __init__(self, split: LinkSplit, everything: Homogeneous) -> None:
+        positive = split.train.label > 0
+        number = np.where(positive, np.cumsum(positive) - 1, -1)
+        self._ways = [
+            np.where(positive, number + everything.edge_offsets[split.target, forward], -1)
+            for forward in (True, False)
+        ]
+
+    def asked(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Ids of the edges, along and against, that join the positive ones of some rows."""
+        ids = np.concatenate([way[rows] for way in self._ways])
+        return ids[ids >= 0]

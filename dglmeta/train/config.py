@@ -55,21 +55,27 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise DataError(f"config: expected a TOML file at {path}, got {error}.") from error
 
 
-def packaged_config(system: str, data: str, strategy: str = "") -> dict[str, Any]:
+def packaged_config(
+    system: str, data: str, strategy: str = "", encoder: str = ""
+) -> dict[str, Any]:
     """The settings tuned for a data set that come with dglmeta; empty when there are none.
 
     Parameters
     ----------
     system, data : str
         The file is ``configs/<system>-<data>.toml``.
-    strategy : str
-        Its own table ``[strategy.<name>]``, where the file has one, overrides ``[config]``.
+    strategy, encoder : str
+        Their own tables, where the file has them, override ``[config]``: in rising order
+        ``[encoder.<name>]``, ``[strategy.<name>]`` and ``[encoder.<name>.strategy.<name>]``.
     """
     file = resources.files("dglmeta.configs").joinpath(f"{system}-{Path(data).name}.toml")
     if not file.is_file():
         return {}
     text = file.read_text(encoding="utf-8")
-    return {**_settings(text), **tomllib.loads(text).get("strategy", {}).get(strategy, {})}
+    values = tomllib.loads(text)
+    of_encoder = dict(values.get("encoder", {}).get(encoder, {}))
+    both = of_encoder.pop("strategy", {}).get(strategy, {})
+    return {**_settings(text), **of_encoder, **values.get("strategy", {}).get(strategy, {}), **both}
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -279,3 +279,65 @@ def test_a_column_with_text_far_down_is_no_feature_and_refused_where_it_is_named
     named = SCHEMA.replace('"items.csv"', '"items.csv"\nfeatures = ["price"]')
     (folder / "schema.toml").write_text(named)
     assert "row 99001: expected a number in column 'price', got 'old'" in refusal(folder)
+
+
+LABELLED = OWN | {
+    "schema.toml": SCHEMA.replace('target = "rated"', "", 1).replace(
+        'file = "items.csv"', 'file = "items.csv"\nlabel = "genre"'
+    ),
+    "items.csv": "id,price,genre\n20,1.5,10\n10,2.5,2\n30,1,\n40,1,2\n50,2,30\n60,4,10\n",
+}
+
+
+def classes(split):
+    parts = (split.train, split.valid, split.test)
+    return {n: c for p in parts for n, c in zip(p.node.tolist(), p.label.tolist(), strict=True)}
+
+
+def test_labels_are_numbered_in_order_and_no_feature(write):
+    ds = read_folder(write(LABELLED))
+    assert ds.target is None
+    assert classes(ds.splits()) == {0: 1, 1: 0, 3: 0, 4: 2, 5: 1}
+    assert (ds.node_split.node_type, ds.node_split.n_classes) == ("item", 3)
+    assert [len(p.node) for p in (ds.splits().train, ds.splits().valid)] == [3, 1]
+    assert ds.csr.node_data["item"]["feat"].shape == (6, 1)
+
+
+def test_labels_may_be_text_and_come_from_parquet(write):
+    folder = write(LABELLED | {"items.csv": None})
+    schema = LABELLED["schema.toml"].replace("items.csv", "items.parquet")
+    (folder / "schema.toml").write_text(schema)
+    genre = ["rock", None, "folk", "rock", "jazz", "10"]
+    table = pa.table({"id": [20, 10, 30, 40, 50, 60], "genre": genre})
+    pq.write_table(table, folder / "items.parquet")
+    assert classes(read_folder(folder).splits()) == {0: 3, 2: 1, 3: 3, 4: 2, 5: 0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('label = "genre"', 'label = "id"', "neither id nor feature, got 'id'"),
+        ('label = "genre"', 'label = "genre"\nfeatures = ["genre"]', "neither id nor feature"),
+        ('label = "genre"', 'label = "kind"', "expected one column 'kind', got the columns"),
+        ("count = 3", 'count = 3\nlabel = "x"', r"in one section of nodes, got it in \['item', 't"),
+    ],
+)
+def test_a_label_that_cannot_be_one_is_refused(write, old, new, says):
+    schema = LABELLED["schema.toml"].replace(old, new)
+    with pytest.raises(DataError, match=says):
+        read_folder(write(LABELLED | {"schema.toml": schema}))
+
+
+def test_a_label_without_a_table_is_refused(write):
+    schema = SCHEMA.replace("count = 3", 'count = 3\nlabel = "x"')
+    with pytest.raises(
+        DataError, match=r"\[nodes.tag\]: expected label to name a column of a table"
+    ):
+        read_folder(write(OWN | {"schema.toml": schema}))
+
+
+@pytest.mark.parametrize("genres", ["a,b,a,b,,", "a,a,a,a,a,a"])
+def test_too_few_labels_or_classes_are_refused(write, genres):
+    rows = "".join(f"{10 * (k + 1)},{g}\n" for k, g in enumerate(genres.split(",")))
+    with pytest.raises(DataError, match="at least 5 nodes with a label in column 'genre', in 2"):
+        read_folder(write(LABELLED | {"items.csv": "id,genre\n" + rows}))

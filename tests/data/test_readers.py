@@ -270,14 +270,61 @@ def test_book_crossing_has_the_published_counts(data_dir):
     assert ds.csr.n_nodes == {"user": 17_860, "item": 14_967, "entity": 77_903 - 14_967}
     assert len({relation for _, relation, _ in ds.csr.schema.edge_types} - {"rated"}) == 25
     assert sum(ds.csr.n_edges.values()) == 151_500 + 69_873
+    assert 2 * sum(ds.csr.n_edges.values()) == 442_746  # as SELAR counts, and 52 types:
+    assert 2 * len({relation for _, relation, _ in ds.csr.schema.edge_types}) == 52
     assert ds.csr.n_edges[RATED] == len(ds.candidates) == 69_873
     in_degrees = ds.csr.adjacency(RATED).in_degrees
     assert np.count_nonzero(in_degrees) == 14_910
     favourite = in_degrees.argmax()
     assert in_degrees[favourite] == 2_502
     assert ds.csr.node_data["item"]["id"][favourite] == "0971880107"
-    for text in ds.metapaths:
-        MetaPath.parse(text, ds.csr.schema)
+
+
+def relation(ds, number):
+    """Ends of all edges of a relation of the knowledge graph, items before entities."""
+    ends = []
+    for (source, name, target), adj in ds.csr.adjacencies.items():
+        if name == f"relation-{number}":
+            shift = [ds.csr.n_nodes["item"] * (t == "entity") for t in (source, target)]
+            ends.append(np.stack([adj.coo()[k].astype(np.int64) + shift[k] for k in (0, 1)]))
+    return np.concatenate(ends, axis=1)
+
+
+def test_what_book_crossing_calls_relation_5_is_a_series(data_dir):
+    ds = load_dataset("book-crossing", root=data_dir)
+    there, back = relation(ds, 5), relation(ds, 6)
+    assert len(np.unique(there[0])) == len(there[0]) == 944  # at most one a book
+    assert {*zip(*there[::-1].tolist(), strict=True)} < {*zip(*back.tolist(), strict=True)}
+    isbn = ds.csr.node_data["item"]["id"]
+    item, series = ds.csr.adjacency(("item", "relation-5", "entity")).coo()
+    of = dict(zip(isbn[item].tolist(), series.tolist(), strict=True))
+    wheel_of_time = ["0812517725", "0812513738", "0812550307", "0812550285", "0812550293"]
+    assert len({of[number] for number in wheel_of_time}) == 1
+    tintin = [number for number in of if of[number] == of["0316358428"]]
+    assert len(tintin) == 16
+    assert all(number.startswith("0316358") for number in tintin)
+
+
+def test_what_book_crossing_calls_relation_3_is_the_only_one_shaped_like_a_genre(data_dir):
+    ds = load_dataset("book-crossing", root=data_dir)
+    few = {}
+    for number in range(10):
+        source, target = relation(ds, number)
+        if len(np.unique(target)) < 100 and len(target) > 200:
+            few[number] = len(np.unique(source[source < ds.csr.n_nodes["item"]]))
+    assert few == {3: 669, 7: 2}
+
+
+def test_the_metapaths_of_book_crossing_are_the_five_of_selar(data_dir):
+    ds = load_dataset("book-crossing", root=data_dir)
+    series = "item-[relation-5]-entity-[~relation-5]-item"
+    assert [str(MetaPath.parse(text, ds.csr.schema)) for text in ds.metapaths] == [
+        f"user-[rated]-{series}-[~rated]-user",
+        series.replace("5", "3"),
+        "user-[rated]-item-[~rated]-user-[rated]-item",
+        "user-[rated]-item-[~rated]-user",
+        "item-[~rated]-user-[rated]-item",
+    ]
 
 
 def test_alibaba_ifashion_has_the_counts_of_its_files(data_dir):

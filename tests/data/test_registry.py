@@ -124,6 +124,23 @@ def test_a_folder_that_lacks_one_file_is_told_which(cache, tmp_path):
     assert f"put it in {folder}" in str(caught.value)
 
 
+def test_a_file_served_nowhere_is_refused_with_how_to_make_it(cache, tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(DataError) as caught:
+        load_dataset("acm", tmp_path / "root")
+    message = str(caught.value)
+    assert message.startswith("gtn-acm: expected gtn-acm.npz or gtn-acm.npz.gz in one of")
+    assert "Write the content of gtn-acm.zip of github.com/cenyk1230/gtn-data as" in message
+    assert message.endswith(f"and put it in {tmp_path / 'root' / 'gtn-acm'}.")
+
+
+def test_verify_says_how_to_make_a_file_served_nowhere(tmp_path):
+    (tmp_path / "gtn-imdb").mkdir()
+    (tmp_path / "gtn-imdb" / "gtn-imdb.npz").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"expected content of sha256 .* Write the content of gtn-"):
+        load_dataset("imdb", tmp_path, verify=True)
+
+
 def test_a_root_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(
         DataError, match="--data-dir: expected a folder of data sets, got .*nowhere"
@@ -177,7 +194,11 @@ def test_a_data_set_of_files_knows_its_origin(name, data_dir):
     ds = load_dataset(name, root=data_dir, verify=True)
     assert ds.name == name
     assert all((ds.card.title, ds.card.source, ds.card.licence, ds.card.citation, ds.card.note))
-    assert ds.counts["positives"] == ds.csr.n_edges[ds.target]
+    if ds.target:
+        assert ds.counts["positives"] == ds.csr.n_edges[ds.target]
+    else:
+        assert ds.counts["labelled"] == len(ds.node_split)
+        assert not {"positives", "negatives"} & set(ds.counts)
     for text in ds.metapaths:
         dm.MetaPath.parse(text, ds.csr.schema)
 
@@ -200,7 +221,7 @@ def test_text_ids_stay_behind_in_the_dgl_graph(data_dir):
     assert "id" not in ds.graph.nodes["item"].data
 
 
-def test_a_data_set_without_a_target_link_cannot_be_split():
+def test_a_data_set_with_neither_target_link_nor_labels_cannot_be_split():
     hg = HeteroCSR.from_edges({("a", "to", "b"): ([0], [0])}, {"a": 1, "b": 1})
-    with pytest.raises(DataError, match="mine: expected a data set with a target link"):
+    with pytest.raises(DataError, match="mine: expected a data set with a target link or labelled"):
         dm.data.Dataset("mine", hg).splits()

@@ -1,8 +1,10 @@
 """A description is right for any data set, not only those with recommended meta-paths."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from dglmeta.data import Dataset
+from dglmeta.data import Dataset, LabelledNodes, NodeSplit
 from dglmeta.graph import HeteroCSR
 from dglmeta.report.info import describe
 
@@ -37,3 +39,14 @@ def test_the_text_names_every_type():
     text = str(describe(a_dataset()))
     for part in ("papers: 5 nodes, 4 edges", "author -wrote-> paper; 0, 1", "meta-path"):
         assert part in text
+
+
+def test_labelled_nodes_are_told_by_class_and_part():
+    ds = a_dataset()
+    one, two, three = (LabelledNodes(np.array([k]), np.array([k % 2])) for k in range(3))
+    report = describe(replace(ds, node_split=NodeSplit("author", 2, one, two, three)))
+    expected = {"node_type": "author", "classes": 2, "train": 1, "valid": 1, "test": 1}
+    assert report.facts["labels"] == expected
+    assert "labels: author in 2 classes; 1 train, 1 valid, 1 test" in str(report)
+    assert describe(ds).facts["labels"] is None
+    assert "labels:" not in str(describe(ds))

@@ -1,13 +1,15 @@
-"""Link metrics agree with their definitions and are computed from logits."""
+"""Metrics agree with their definitions and are computed from logits."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.sparse import csr_array
 
-from dglmeta.errors import DataError
-from dglmeta.tasks import link_metrics
+from dglmeta.errors import ConfigError, DataError
+from dglmeta.tasks import metrics as metrics_module
+from dglmeta.tasks.metrics import class_metrics, link_metrics, rank_users, ranking_metrics
 
 
 @st.composite
@@ -72,3 +74,174 @@ def test_logits_that_are_no_numbers_are_refused(bad):
 def test_one_class_is_refused():
     with pytest.raises(DataError, match="one class only"):
         link_metrics(np.array([0.0, 1.0]), np.array([1, 1]))
+
+
+@st.composite
+def _classified(draw):
+    """Integer logits, so with ties, and labels; not every class need occur."""
+    n, n_classes = draw(st.integers(1, 20)), draw(st.integers(2, 5))
+    logits = draw(hnp.arrays(np.int64, (n, n_classes), elements=st.integers(-3, 3)))
+    label = draw(hnp.arrays(np.int64, n, elements=st.integers(0, n_classes - 1)))
+    return logits.astype(np.float64), label
+
+
+@given(_classified())
+def test_f1_of_classes_equals_its_definition(classified):
+    logits, label = classified
+    said = [row.index(max(row)) for row in logits.tolist()]
+    pairs = list(zip(said, label.tolist(), strict=True))
+    f1 = [
+        2 * pairs.count((c, c)) / (said.count(c) + label.tolist().count(c))
+        for c in {*said, *label.tolist()}
+    ]
+    metrics = class_metrics(logits, label)
+    assert metrics["micro_f1"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+    assert metrics["macro_f1"] == pytest.approx(sum(f1) / len(f1))
+
+
+def test_f1_of_classes_by_hand():
+    logits = np.eye(3)[[0, 0, 1, 1]]  # class 2 is missed
+    metrics = class_metrics(logits, np.array([0, 0, 1, 2]))
+    assert metrics == pytest.approx({"micro_f1": 3 / 4, "macro_f1": (1 + 2 / 3 + 0) / 3})
+
+
+@pytest.mark.parametrize(
+    ("logits", "label", "message"),
+    [
+        ([[0.0, np.nan], [np.inf, 0.0]], [0, 1], "finite logits, got 2"),
+        ([[0.0, 1.0]], [2], r"labels in \[0, 2\), got 2 to 2"),
+        ([[0.0, 1.0]], [-1], "got -1"),
+        ([[0.0, 1.0]], [0, 1], r"got \(1, 2\) and \(2,\)"),
+        ([0.0, 1.0], [0, 1], r"got \(2,\)"),
+        (np.zeros((0, 2)), np.zeros(0, int), "at least one sample"),
+    ],
+)
+def test_logits_and_labels_that_do_not_fit_are_refused(logits, label, message):
+    with pytest.raises(DataError, match=message):
+        class_metrics(np.array(logits), np.array(label))
+
+
+def lists_of(rows):
+    """Lists of items as (indptr, indices)."""
+    return np.cumsum([0, *map(len, rows)]), np.array([i for row in rows for i in row], np.int64)
+
+
+def slow_ranking(scores, relevant, excluded, ks):
+    """Item by item."""
+    values = {f"{name}_at_{k}": [] for k in ks for name in ("recall", "ndcg")}
+    for row, wanted, barred in zip(scores.tolist(), relevant, excluded, strict=True):
+        wanted = set(wanted)
+        if not wanted:
+            continue
+        ranking = sorted(set(range(len(row))) - set(barred), key=lambda i: (-row[i], i))
+        for k in ks:
+            ranks = [r for r, item in enumerate(ranking[:k], 1) if item in wanted]
+            ideal = range(1, min(k, len(wanted)) + 1)
+            values[f"recall_at_{k}"].append(len(ranks) / len(wanted))
+            gain, best = (sum(1 / np.log2(1 + r) for r in each) for each in (ranks, ideal))
+            values[f"ndcg_at_{k}"].append(gain / best)
+    return {name: np.mean(each) for name, each in values.items()}
+
+
+@st.composite
+def _ranked(draw):
+    """Scores with ties, and for each item of each user whether it is relevant or excluded."""
+    shape = draw(st.integers(1, 6)), draw(st.integers(1, 12))
+    scores = draw(hnp.arrays(np.int64, shape, elements=st.integers(-3, 3))).astype(np.float32)
+    role = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 3)))
+    role[0, 0] = 1
+    relevant, excluded = ([np.flatnonzero(row == r).tolist() for row in role] for r in (1, 2))
+    ks = draw(st.lists(st.integers(1, 15), min_size=1, max_size=3, unique=True))
+    return scores, relevant, excluded, ks
+
+
+@given(_ranked())
+def test_ranking_metrics_equal_a_loop_over_items(ranked):
+    scores, relevant, excluded, ks = ranked
+    got = ranking_metrics(scores, lists_of(relevant), lists_of(excluded), ks)
+    assert got == pytest.approx(slow_ranking(scores, relevant, excluded, ks))
+
+
+def test_many_users_are_ranked_block_by_block(monkeypatch):
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 40, (50, 30)).astype(np.float32)
+    role = rng.integers(0, 5, scores.shape) * (rng.random((50, 1)) < 0.7)
+    relevant, excluded = ([np.flatnonzero(row == r).tolist() for row in role] for r in (1, 2))
+    monkeypatch.setattr(metrics_module, "BLOCK", 7 * 30)
+    got = ranking_metrics(scores, lists_of(relevant), lists_of(excluded), (2, 10))
+    assert got == pytest.approx(slow_ranking(scores, relevant, excluded, (2, 10)))
+
+
+def test_ranking_metrics_by_hand():
+    scores = np.array([[0.9, 0.8, 0.7, 0.6, 0.5], [0.1, 0.2, 0.3, 0.4, 0.5]])
+    # User 0 ranks 1, 2, 3, 4 and has 2 and 4; user 1 ranks 4, 3, 2, 1, 0 and has 4.
+    got = ranking_metrics(scores, lists_of([[2, 4], [4]]), lists_of([[0], []]), (1, 2, 4))
+    two = 1 + 1 / np.log2(3)
+    expected = {
+        "recall_at_1": (0 + 1) / 2,
+        "recall_at_2": (1 / 2 + 1) / 2,
+        "recall_at_4": 1,
+        "ndcg_at_1": (0 + 1) / 2,
+        "ndcg_at_2": (1 / np.log2(3) / two + 1) / 2,
+        "ndcg_at_4": ((1 / np.log2(3) + 1 / np.log2(5)) / two + 1) / 2,
+    }
+    assert got == pytest.approx(expected)
+
+
+def test_equal_scores_are_ranked_by_item():
+    none = lists_of([[]])
+    for item in range(4):
+        got = ranking_metrics(np.zeros((1, 4)), lists_of([[item]]), none, (1, 2, 3))
+        assert [got[f"recall_at_{k}"] for k in (1, 2, 3)] == [item < k for k in (1, 2, 3)]
+
+
+def test_users_without_relevant_items_are_left_out():
+    scores = np.array([[1.0, 0], [0, 1], [1, 0]])
+    lists = lists_of([[], [1], []]), lists_of([[0], [], []])
+    assert ranking_metrics(scores, *lists, (1,)) == {"recall_at_1": 1, "ndcg_at_1": 1}
+    assert len(rank_users(scores, *lists, (1,))["recall_at_1"]) == 1
+
+
+def test_sparse_matrices_are_lists_too_and_repeats_count_once():
+    scores = np.array([[3.0, 2, 1, 0]])
+    relevant = csr_array(np.array([[0, 1, 0, 1]]))
+    excluded = csr_array(np.array([[1, 0, 0, 0]]))
+    expected = ranking_metrics(scores, lists_of([[1, 3]]), lists_of([[0]]), (1, 3))
+    assert expected["recall_at_1"] == 0.5
+    assert ranking_metrics(scores, relevant, excluded, (1, 3)) == expected
+    again = ranking_metrics(scores, lists_of([[3, 1, 1]]), lists_of([[0, 0]]), (1, 3))
+    assert again == expected
+
+
+def test_scores_are_left_as_they_were():
+    scores = np.array([[3.0, 2, 1]])
+    ranking_metrics(scores, lists_of([[1]]), lists_of([[0]]), (1,))
+    assert scores.tolist() == [[3, 2, 1]]
+
+
+ONE = np.array([[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("scores", "relevant", "excluded", "message"),
+    [
+        (ONE * np.nan, [[0]], [[]], "finite scores, got 2"),
+        (np.array([[np.inf, 0.0]]), [[0]], [[]], "finite scores, got 1"),
+        (ONE, [[]], [[]], "at least one user, got none of 1"),
+        (ONE, [[0], [1]], [[]], "relevant as lists of items of 1 users"),
+        (ONE, [[0]], [[], []], "excluded as lists"),
+        (ONE, [[2]], [[]], r"relevant items in \[0, 2\), got 2 to 2"),
+        (ONE, [[0]], [[-1]], "excluded items"),
+        (ONE, [[0, 1]], [[1]], "got item 1 of user 0 in both"),
+        (ONE[0], [[0]], [[]], r"got shape \(2,\)"),
+    ],
+)
+def test_rankings_that_make_no_sense_are_refused(scores, relevant, excluded, message):
+    with pytest.raises(DataError, match=message):
+        ranking_metrics(scores, lists_of(relevant), lists_of(excluded))
+
+
+@pytest.mark.parametrize("ks", [(), (0, 2)])
+def test_lists_of_no_length_are_refused(ks):
+    with pytest.raises(ConfigError, match="at least 1"):
+        ranking_metrics(ONE, lists_of([[0]]), lists_of([[]]), ks)

@@ -1,0 +1,258 @@
+"""A page on one or more training runs, complete in one file."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dglmeta
+from dglmeta.errors import DataError, DglmetaError
+from dglmeta.report.plots import Picture, metric_title, plot_comparison, plot_run, stages
+from dglmeta.report.runs import KINDS, Group, Run, group_runs
+
+__all__ = ["write_report"]
+
+MISSING = {
+    "validation": ("validation metrics", "no epoch was finished"),
+    "train_loss": ("losses by task", "the system that wrote this run does not log them"),
+    "task_weights": ("task weights", "only a strategy that learns sample weights logs them"),
+    "hint_weights": ("hint weights", "only a strategy with hints logs them"),
+    "weighting": ("weighting curves", "only a strategy that learns sample weights logs them"),
+}
+"""By kind of picture: what it would show, and why a run may not have it."""
+
+
+def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
+    """Write a page on some runs, and each run's pictures to its ``plots`` folder.
+
+    The page needs no other file and no network, and holds no script.
+
+    Parameters
+    ----------
+    runs : sequence of Path
+        Run folders. One that is given twice counts once.
+    out : Path
+        The page; replaced if it is there.
+
+    Returns
+    -------
+    written : list of Path
+        The page, then the pictures.
+
+    Raises
+    ------
+    DataError
+        If a folder is no run or is damaged, or the page cannot be written. Pictures that cannot be
+        written, as into a protected folder, are only noted in the page.
+    DglmetaError
+        If Matplotlib or Jinja is not installed.
+    """
+    _check_ready(runs, out)
+    folders = {Path(path).resolve(): Path(path) for path in runs}
+    read = [Run.read(path) for path in folders.values()]
+    written: list[Path] = []
+    sections = [_section(run, written) for run in read]
+    page = _render(runs=sections, comparison=_comparison(read) if len(read) > 1 else None)
+    part = out.with_name(f"{out.name}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, out)  # noqa: PTH105 - atomic everywhere
+    except OSError as error:
+        raise DataError(
+            f"report: expected to write {out}, got {error}. Choose another place."
+        ) from error
+    return [out, *written]
+
+
+def _check_ready(runs: Sequence[Path], out: Path) -> None:
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise DglmetaError(
+            f"report: expected matplotlib and jinja2, found no {' and no '.join(missing)}. "
+            f"Type: pip install 'dglmeta[report]'"
+        )
+    if not runs:
+        raise DataError("report: expected at least one run's folder, got none.")
+    if not out.parent.is_dir():
+        raise DataError(
+            f"report: expected a folder at {out.parent}, got none. Make it, or choose another."
+        )
+
+
+def _section(run: Run, written: list[Path]) -> dict[str, Any]:
+    """What the page tells of one run; its pictures are written and noted in ``written``."""
+    pictures = plot_run(run.epochs, run.best)
+    notes = list(run.notes)
+    try:
+        folder = run.path / "plots"
+        folder.mkdir(exist_ok=True)
+        for picture in (p for some in pictures.values() for p in some):
+            (folder / f"{picture.name}.png").write_bytes(picture.png)
+            written.append(folder / f"{picture.name}.png")
+    except OSError as error:
+        notes.append(f"Its pictures could not be written beside it: {error}.")
+    return {
+        "title": run.title,
+        "path": str(run.path),
+        "finished": run.result is not None,
+        "best": run.best,
+        "n_epochs": len(run.epochs),
+        "metrics": _by_split(run.metrics),
+        "cost": _cost(run.result or {}),
+        "settings": run.config["config"],
+        "facts": {k: v for k, v in run.config.items() if k != "config"},
+        "versions": _versions(run.result or {}),
+        "pictures": pictures,
+        "weights": _weight_table(run),
+        "missing": [MISSING[kind] for kind, some in pictures.items() if not some],
+        "strategy": run.facts.get("strategy"),
+        "notes": notes,
+    }
+
+
+def _by_split(metrics: Mapping[str, float]) -> list[tuple[str, float | None, float | None]]:
+    """Rows of a metric's title, its test value and its validation value."""
+    names = dict.fromkeys(k.partition("_")[2] for k in metrics if k.startswith(("test_", "valid_")))
+    return [(metric_title(n), metrics.get(f"test_{n}"), metrics.get(f"valid_{n}")) for n in names]
+
+
+def _cost(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of what training took."""
+    step = result.get("seconds_per_step")
+    rows: list[tuple[str, str]] = []
+    if step:
+        rows.append(("A step, median", _seconds(step["median"])))
+        between = f"{_seconds(step['p10'])} to {_seconds(step['p90'])}"
+        rows.append(("A step, 10th to 90th percentile", between))
+    shown: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "steps": ("Steps", "{:,}".format),
+        "seconds_total": ("Training", _seconds),
+        "peak_rss_mib": ("Peak memory of the process", _mebibytes),
+        "peak_gpu_mib": ("Peak memory on the GPU", _mebibytes),
+        "n_parameters": ("Parameters", "{:,}".format),
+        "device": ("Device", str),
+    }
+    return rows + [(name, form(result[k])) for k, (name, form) in shown.items() if k in result]
+
+
+def _versions(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    commit = result.get("commit")
+    return [*result.get("versions", {}).items(), *([("commit", commit[:12])] if commit else [])]
+
+
+def _weight_table(run: Run) -> dict[str, Any] | None:
+    """Mean weight of each task at the first, best and last epoch that has weights."""
+    columns = stages([e for e in run.epochs if "task_weights" in e], run.best)
+    tasks = dict.fromkeys(task for _, e in columns for task in e["task_weights"])
+    if not tasks:
+        return None
+    rows = [(task, [e["task_weights"].get(task) for _, e in columns]) for task in tasks]
+    return {"columns": [name for name, _ in columns], "rows": rows}
+
+
+def _comparison(runs: Sequence[Run]) -> dict[str, Any]:
+    """Tables of groups and runs, and pictures for each data set."""
+    groups = group_runs(runs)
+    metrics = list(dict.fromkeys(k for r in runs for k in r.metrics if k.startswith("test_")))
+    pictures: list[Picture] = []
+    for data in dict.fromkeys(g.data for g in groups):
+        drawn = {g.name: [(r.epochs, r.best) for r in g.runs] for g in groups if g.data == data}
+        pictures += plot_comparison(data, drawn)
+    return {
+        "metrics": [metric_title(k) for k in metrics],
+        "groups": [_group_row(g, metrics) for g in groups],
+        "runs": [_run_row(r, metrics) for r in runs],
+        "pictures": pictures,
+    }
+
+
+def _group_row(group: Group, metrics: Sequence[str]) -> dict[str, Any]:
+    done = [r for r in group.runs if r.result is not None]
+    values = [[r.metrics[k] for r in done if k in r.metrics] for k in metrics]
+    return {
+        "name": group.name,
+        "data": group.data,
+        "seeds": ", ".join(str(r.config.get("seed", "?")) for r in done) or "none finished",
+        "values": [_mean_and_spread(v) for v in values],
+    }
+
+
+def _run_row(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+    return {
+        "kinds": [run.facts.get(k) for k in KINDS],
+        "seed": run.config.get("seed"),
+        "values": [run.metrics.get(k) for k in metrics],
+        "finished": run.result is not None,
+    }
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    """Mean and sample standard deviation; the spread of one value is not known.
+
+    Examples
+    --------
+    >>> _mean_and_spread([0.80, 0.82]), _mean_and_spread([0.8]), _mean_and_spread([])
+    ('0.8100 ± 0.0141', '0.8000', '–')
+    """
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{spread}"
+
+
+def _decimals(value: float | None) -> str:
+    """Four decimals, as metrics and weights are told."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def _seconds(value: float) -> str:
+    """A duration in the unit a person would choose.
+
+    Examples
+    --------
+    >>> [_seconds(s) for s in (0.00172, 0.0177, 12.34, 95.3, 7384)]
+    ['1.72 ms', '17.7 ms', '12.3 s', '1 min 35 s', '2 h 3 min']
+    """
+    if value < 1:
+        return f"{1e3 * value:.3g} ms"
+    if value < 60:
+        return f"{value:.3g} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _mebibytes(value: float) -> str:
+    return f"{value:.0f} MiB" if value < 1024 else f"{value / 1024:.2f} GiB"
+
+
+def _setting(value: Any) -> str:
+    """A setting as a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _render(**content: Any) -> str:
+    """The page. Whatever is not in the template is escaped, and what it lacks is an error."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    environment.filters |= {
+        "decimals": _decimals,
+        "setting": _setting,
+        "base64": lambda png: base64.b64encode(png).decode("ascii"),
+    }
+    template = resources.files("dglmeta.report").joinpath("page.html.jinja")
+    page = environment.from_string(template.read_text(encoding="utf-8"))
+    return page.render(**content, version=dglmeta.__version__)

@@ -1,0 +1,208 @@
+"""Reproducing a table: run what is missing, resume what was begun, write what came of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dglmeta.data import Dataset, load_dataset
+from dglmeta.errors import ConfigError, DataError
+from dglmeta.reproduce import TABLES
+from dglmeta.reproduce.pool import execute
+from dglmeta.reproduce.render import TableReport, describe_table
+from dglmeta.reproduce.runs import Finished, Run, Runner, Trainer, read_finished, stand
+from dglmeta.reproduce.table import Measured, PaperTable
+
+__all__ = ["find_table", "reproduce"]
+
+QUICK = "quick"
+"""Folder of smoke runs, away from those that count."""
+
+Say = Callable[[str], None]
+
+
+def reproduce(
+    table: str | PaperTable,
+    *,
+    rows: Sequence[str] | None = None,
+    seeds: int | None = None,
+    quick: bool = False,
+    out: Path = Path("reproduce"),
+    data_dir: Path | None = None,
+    device: str = "cpu",
+    jobs: int = 1,
+    say: Say = lambda _line: None,
+    load: Callable[..., Dataset] = load_dataset,
+    runner: Runner | None = None,
+) -> TableReport:
+    """Ours beside what a paper printed.
+
+    A run that finished with the same settings is not run again, and one that was interrupted goes
+    on. All tables share the runs in ``out/runs``. Writes ``out/<table>.json`` and
+    ``out/<table>.md``, which keep the rows that an earlier call completed with these seeds.
+
+    Parameters
+    ----------
+    table : str
+        One of ``dglmeta.reproduce.TABLES``; or a table.
+    rows : sequence of str, optional
+        Such as ``lastfm/gcn``; all when None.
+    seeds : int, optional
+        Runs of each kind, >= 1; what the table asks for when None, and 1 if ``quick``.
+    quick : bool
+        A smoke run of very few epochs, in ``out/quick``.
+    out : path
+    data_dir : path, optional
+        Folder of the data sets.
+    device : {"cpu", "cuda"}
+    jobs : int
+        Processes, each of one thread; 1 trains in this process.
+    say : callable
+        Told what is done, a line at a time.
+    load : callable
+        ``load(name, root=data_dir)`` -> Dataset.
+    runner : Runner, optional
+        What trains a run.
+
+    Returns
+    -------
+    report : TableReport
+        Its ``failures`` are empty if all went well.
+
+    Raises
+    ------
+    ConfigError
+        If the table, a row or a setting does not exist.
+    """
+    if isinstance(table, str):
+        table = find_table(table)
+    for name, value in (("seeds", seeds), ("jobs", jobs)):
+        if value is not None and value < 1:
+            raise ConfigError(f"reproduce: expected {name} of at least 1, got {value}.")
+    chosen = table.check_rows(rows)
+    out = Path(out) / QUICK if quick else Path(out)
+    n_seeds = {row: seeds or (1 if quick else table.rows[row].seeds) for row in table.rows}
+    places = {
+        (row, column): table.runs(row, column, n_seeds[row], quick=quick)
+        for row in table.rows
+        for column in table.columns
+    }
+    root = out / "runs"
+    runner = runner or Trainer(data_dir, device, load)
+    wanted = {place: runs for place, runs in places.items() if place[0] in chosen}
+    failed = _run_missing(table, wanted, root, runner, jobs, say)
+    shown = _shown(places, chosen, root)
+    measured = Measured(table, shown, _outcomes(shown, root, failed))
+    command = _command(table.name, rows, seeds, quick)
+    report = describe_table(measured, command=command, quick=quick)
+    report.write(out)
+    say(f"wrote {out / table.name}.md and .json")
+    return report
+
+
+def find_table(name: str) -> PaperTable:
+    """A table by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists those there are.
+    """
+    if name not in TABLES:
+        raise ConfigError(f"reproduce: expected a table among {', '.join(TABLES)}, got {name!r}.")
+    module = importlib.import_module(f"dglmeta.reproduce.{name.replace('-', '_')}")
+    table: PaperTable = module.TABLE
+    return table
+
+
+def _run_missing(
+    table: PaperTable,
+    places: Mapping[tuple[str, str], Sequence[Run]],
+    root: Path,
+    runner: Runner,
+    jobs: int,
+    say: Say,
+) -> dict[Path, str]:
+    """Train what is not finished; returns why runs failed."""
+    labels = {
+        run: f"{row} {column}, seed {run.seed}"
+        for (row, column), runs in reversed(places.items())  # the first name of a shared run
+        for run in runs
+    }
+    every = list(dict.fromkeys(run for runs in places.values() for run in runs))
+    standings = {run: stand(run, root / run.path) for run in every}
+    todo = [run for run in every if standings[run].state != "finished"]
+    resumed = [run for run in todo if standings[run].state == "begun"]
+    say(
+        f"{table.name}: {len(every)} runs, {len(every) - len(todo)} finished before, "
+        f"{len(resumed)} to resume, {len(todo) - len(resumed)} to begin"
+    )
+    for run in todo:
+        if standings[run].state == "changed":
+            say(f"{labels[run]}: run anew, {standings[run].why}")
+    failed: dict[Path, str] = {}
+    left = len(todo)
+
+    def done(run: Run, error: BaseException | None) -> None:
+        nonlocal left
+        left -= 1
+        if error is None:
+            try:
+                text = _headline(table, read_finished(root / run.path))
+            except DataError as damage:
+                error = damage
+        if error is not None:
+            failed[run.path] = _line(error)
+            text = f"failed: {failed[run.path]}"
+        say(f"{labels[run]}: {text}; {left} left")
+
+    try:
+        execute([(run, run in resumed) for run in todo], root, runner, jobs=jobs, done=done)
+    except KeyboardInterrupt:
+        say(f"{table.name}: interrupted with {left} runs left. The same command continues.")
+        raise
+    return failed
+
+
+def _headline(table: PaperTable, done: Finished) -> str:
+    """The outcome of a run in a few words."""
+    value = done.metrics.get(f"test_{table.metric}")
+    known = "finished" if value is None else f"test {table.metric} {value:.4f}"
+    seconds = done.record.get("seconds_total")
+    return known if seconds is None else f"{known}, {seconds:.0f} s"
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line, with its kind if it is not one of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ConfigError | DataError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shown(
+    places: Mapping[tuple[str, str], list[Run]], chosen: Sequence[str], root: Path
+) -> dict[tuple[str, str], list[Run]]:
+    """The rows chosen, and those that are complete from before."""
+    rows = set(chosen)
+    for row in {row for row, _ in places} - rows:
+        runs = [run for (name, _), group in places.items() if name == row for run in group]
+        if all(stand(run, root / run.path).state == "finished" for run in runs):
+            rows.add(row)
+    return {place: runs for place, runs in places.items() if place[0] in rows}
+
+
+def _outcomes(
+    places: Mapping[tuple[str, str], Sequence[Run]], root: Path, failed: Mapping[Path, str]
+) -> dict[Path, Finished | str]:
+    paths = dict.fromkeys(run.path for runs in places.values() for run in runs)
+    return {path: failed.get(path) or read_finished(root / path) for path in paths}
+
+
+def _command(name: str, rows: Sequence[str] | None, seeds: int | None, quick: bool) -> str:
+    """What to type for the same table."""
+    words = ["dglmeta reproduce", name]
+    words += [f"--rows {','.join(rows)}"] if rows else []
+    words += [f"--seeds {seeds}"] if seeds else []
+    return " ".join(words + (["--quick"] if quick else []))

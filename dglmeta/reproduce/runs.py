@@ -1,0 +1,184 @@
+"""The training runs behind a table: which are there, what they came to, and how one is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dglmeta.data import Dataset, load_dataset
+from dglmeta.errors import DataError
+from dglmeta.systems import System
+from dglmeta.train import RunFolder
+
+__all__ = [
+    "Finished",
+    "Run",
+    "Runner",
+    "SPLIT_SEED",
+    "Standing",
+    "Trainer",
+    "WEIGHT",
+    "read_finished",
+    "stand",
+]
+
+SPLIT_SEED = 0
+LENGTHS = ("epochs", "patience")
+"""Settings that a run may be continued with when they have grown."""
+WEIGHT = "weight of "
+"""Put before a task's name, the mean weight that the best epoch gave it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a system, its settings, data and a seed.
+
+    Parameters
+    ----------
+    system : type of System
+    name : str
+        The folder of its seeds.
+    data : str
+        A registered name.
+    config : System.Config
+    seed : int
+    """
+
+    system: type[System]
+    name: str
+    data: str
+    config: Any
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies in the folder of all runs."""
+        return Path(self.name) / f"seed-{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The config as files give it back: lists for tuples."""
+        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self.config)))
+        return settings
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """System, data and seeds, as a run folder's config.toml has them."""
+        names = {"system": self.system.name, "data": self.data}
+        return {**names, "seed": self.seed, "split_seed": SPLIT_SEED}
+
+
+Runner = Callable[[Run, Path, bool], object]
+"""``runner(run, folder, resume)`` trains and leaves result.json in the folder."""
+
+
+class Standing(NamedTuple):
+    """How far a run is, and if it is "changed", in what."""
+
+    state: str  # "absent", "changed", "begun" or "finished"
+    why: str = ""
+
+
+class Finished(NamedTuple):
+    """What a finished run came to."""
+
+    metrics: dict[str, float]  # those of result.json, and the weights of tasks
+    record: dict[str, Any]  # result.json
+
+
+def stand(run: Run, folder: Path) -> Standing:
+    """How far a run is.
+
+    Returns
+    -------
+    standing : Standing
+        "finished" and "begun" runs have the settings asked for. One that trained for fewer epochs
+        than are asked for is "begun", one that trained for more is "changed".
+    """
+    if not (folder / "config.toml").is_file():
+        return Standing("absent")
+    files = RunFolder(folder, write=False)
+    try:
+        begun = files.read_config()
+    except DataError:
+        return Standing("changed", "for its config.toml cannot be read")
+    try:
+        settings = files.read_result()["config"]
+        finished = True
+    except (DataError, KeyError):
+        settings, finished = begun["config"], False
+    changes = _changes({k: begun.get(k) for k in run.what}, run.what)
+    now = run.settings
+    changes |= {k: c for k, c in _changes(begun["config"], now).items() if k not in LENGTHS}
+    lengths = {k: c for k, c in _changes(settings, now).items() if k in LENGTHS}
+    changes |= {k: (was, now) for k, (was, now) in lengths.items() if was is None or was > now}
+    if changes:
+        texts = (f"{k}: {a!r} -> {b!r}" for k, (a, b) in changes.items())
+        return Standing("changed", f"for settings have changed: {', '.join(texts)}")
+    return Standing("finished" if finished and not lengths else "begun")
+
+
+def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = sorted(was.keys() | now.keys())
+    return {k: (was.get(k), now.get(k)) for k in names if was.get(k) != now.get(k)}
+
+
+def read_finished(folder: Path) -> Finished:
+    """What a finished run came to.
+
+    Raises
+    ------
+    DataError
+        If its result.json is missing or damaged.
+    """
+    files = RunFolder(folder, write=False)
+    record = files.read_result()
+    metrics = dict(record["metrics"])
+    if files.metrics.is_file():
+        for line in files.metrics.read_text(encoding="utf-8").splitlines():
+            epoch = json.loads(line)
+            if epoch["epoch"] == record["best_epoch"]:
+                weights = epoch.get("task_weights", {})
+                metrics |= {f"{WEIGHT}{task}": weight for task, weight in weights.items()}
+    return Finished(metrics, record)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The runner that trains.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        Folder of the data sets.
+    device : {"cpu", "cuda"}
+    load : callable
+        ``load(name, root=data_dir)`` -> Dataset. To run in several processes, a function that
+        they can import.
+    """
+
+    data_dir: Path | None = None
+    device: str = "cpu"
+    load: Callable[..., Dataset] = load_dataset
+
+    def __call__(self, run: Run, folder: Path, resume: bool) -> None:
+        """Train one run."""
+        ds = _dataset(self.load, run.data, self.data_dir)
+        run.system(run.config).fit(
+            ds,
+            seed=run.seed,
+            split_seed=SPLIT_SEED,
+            out=folder,
+            resume=resume,
+            device=self.device,
+        )
+
+
+@lru_cache(maxsize=1)  # runs of a row follow one another
+def _dataset(load: Callable[..., Dataset], name: str, root: Path | None) -> Dataset:
+    return load(name, root=root)

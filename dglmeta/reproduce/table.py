@@ -1,0 +1,252 @@
+"""A table of a paper: what it compares, the runs that it needs, and the figures they gave."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dglmeta.errors import ConfigError
+from dglmeta.reproduce.runs import Finished, Run
+from dglmeta.systems import System
+from dglmeta.train import config_from_dict, packaged_config
+
+__all__ = [
+    "Entry",
+    "Grid",
+    "Measured",
+    "PaperTable",
+    "Row",
+    "Verdict",
+    "above",
+    "at_least",
+    "digest",
+    "mean",
+    "spread",
+]
+
+QUICK_EPOCHS = 2
+ROUNDING = 1e-9
+"""Means of equal numbers may differ by so little."""
+
+
+class Row(NamedTuple):
+    """What the runs of a row have in common."""
+
+    data: str
+    settings: Mapping[str, Any]  # over the packaged ones
+    seeds: int = 3
+
+
+class Entry(NamedTuple):
+    """One place of a grid."""
+
+    ours: tuple[float, ...] = ()  # one a seed
+    printed: float | None = None
+    note: str = ""
+
+
+class Grid(NamedTuple):
+    """Figures as a reader sees them."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, Sequence[Entry]]]
+    digits: int = 4
+
+
+class Verdict(NamedTuple):
+    """Whether a claim holds in a row; None where a figure for it is not there."""
+
+    claim: str
+    row: str
+    ours: float | None
+    bound: float | None
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of a paper.
+
+    Parameters
+    ----------
+    name, title : str
+    system : type of System
+    rows : mapping of str to Row
+        Such as ``lastfm/gcn``.
+    columns : mapping of str to settings
+        What is varied within a row; every row and column is a set of runs.
+    metric : str
+        The one that progress tells, without ``test_``.
+    grids : callable
+        ``grids(measured)`` -> the figures to show.
+    judge : callable
+        ``judge(measured)`` -> the verdicts.
+    notes : tuple of str
+        Footnotes.
+    """
+
+    name: str
+    title: str
+    system: type[System]
+    rows: Mapping[str, Row]
+    columns: Mapping[str, Mapping[str, Any]]
+    metric: str
+    grids: Callable[[Measured], list[Grid]]
+    judge: Callable[[Measured], list[Verdict]] = lambda _measured: []
+    notes: tuple[str, ...] = ()
+
+    def check_rows(self, rows: Sequence[str] | None) -> tuple[str, ...]:
+        """The rows asked for, in the table's order; all when None.
+
+        Raises
+        ------
+        ConfigError
+            If one does not exist; the message lists those that do.
+        """
+        if rows is None:
+            return tuple(self.rows)
+        unknown = [row for row in rows if row not in self.rows]
+        if unknown or not rows:
+            raise ConfigError(
+                f"{self.name}: expected rows among {', '.join(self.rows)}, "
+                f"got {', '.join(unknown) or 'none'}. Separate several by commas."
+            )
+        return tuple(row for row in self.rows if row in rows)
+
+    def runs(self, row: str, column: str, seeds: int, *, quick: bool = False) -> list[Run]:
+        """The runs of one place, one a seed.
+
+        Equal settings have equal names, whichever table asks for them.
+        """
+        data, shared, _ = self.rows[row]
+        kind = self.system.Config
+        changed = {**shared, **self.columns[column]}
+        named = {k: changed[k] for k in ("encoder", "strategy") if k in changed}
+        usual = {
+            **packaged_config(
+                self.system.name,
+                data,
+                named.get("strategy", ""),
+                encoder=named.get("encoder", ""),
+            ),
+            **named,
+        }
+        config = config_from_dict(kind, {**usual, **changed})
+        ordinary = config_from_dict(kind, usual)
+        parts = [self.system.name, data, *named.values()]
+        for name in changed:
+            if getattr(config, name) != getattr(ordinary, name):
+                parts += [name, _text(getattr(config, name))]
+        if quick:
+            config = dataclasses.replace(config, epochs=QUICK_EPOCHS, patience=QUICK_EPOCHS)
+        name = "-".join(parts)
+        return [Run(self.system, name, data, config, seed) for seed in range(seeds)]
+
+
+@dataclass
+class Measured:
+    """What the runs of a table came to.
+
+    Parameters
+    ----------
+    table : PaperTable
+    runs : dict of (row, column) to list of Run
+        Of the rows shown.
+    outcomes : dict of path to Finished or str
+        By :attr:`Run.path`; a str says in a line why the run failed.
+    """
+
+    table: PaperTable
+    runs: dict[tuple[str, str], list[Run]]
+    outcomes: dict[Path, Finished | str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows shown."""
+        return tuple(dict.fromkeys(row for row, _ in self.runs))
+
+    def finished(self, row: str, column: str) -> list[Finished]:
+        """What finished, a seed each."""
+        all_of_it = (self.outcomes[run.path] for run in self.runs[row, column])
+        return [outcome for outcome in all_of_it if not isinstance(outcome, str)]
+
+    def failures(self, row: str, column: str) -> list[str]:
+        """Why the others did not."""
+        all_of_it = (self.outcomes[run.path] for run in self.runs[row, column])
+        return [outcome for outcome in all_of_it if isinstance(outcome, str)]
+
+    def values(self, row: str, column: str, metric: str) -> tuple[float, ...]:
+        """A metric of the finished runs; empty if they do not have it."""
+        found = (done.metrics.get(metric) for done in self.finished(row, column))
+        return tuple(value for value in found if value is not None)
+
+    def mean(self, row: str, column: str, metric: str) -> float | None:
+        """Mean over seeds; None unless every run has it."""
+        values = self.whole(row, column, metric)
+        return mean(values) if values else None
+
+    def whole(self, row: str, column: str, metric: str) -> tuple[float, ...]:
+        """A metric of every run, or nothing if one failed or lacks it; verdicts rest on it."""
+        if (row, column) not in self.runs:
+            return ()
+        values = self.values(row, column, metric)
+        return values if len(values) == len(self.runs[row, column]) else ()
+
+    def best(self, row: str, columns: Iterable[str], metric: str) -> str | None:
+        """The column of the best mean validation metric, the first of equals.
+
+        The test split has no part in it. None if a run of any failed.
+        """
+        means = {column: self.mean(row, column, f"valid_{metric}") for column in columns}
+        known = {column: value for column, value in means.items() if value is not None}
+        return max(known, key=known.__getitem__) if len(known) == len(means) else None
+
+    def entry(self, row: str, column: str, metric: str, printed: float | None = None) -> Entry:
+        """A metric, beside the printed value."""
+        failures = self.failures(row, column)
+        note = ""
+        if failures:
+            share = f" ({len(failures)} of {len(self.runs[row, column])} seeds)"
+            note = f"failed{share}: {failures[0]}"
+        return Entry(self.values(row, column, metric), printed, note)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean."""
+    return float(np.mean(values))
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None of fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def at_least(claim: str, row: str, ours: float | None, bound: float | None) -> Verdict:
+    """Holds if ``ours`` reaches ``bound``."""
+    known = ours is not None and bound is not None
+    return Verdict(claim, row, ours, bound, ours >= bound - ROUNDING if known else None)  # type: ignore[operator]
+
+
+def above(claim: str, row: str, ours: float | None, bound: float | None) -> Verdict:
+    """Holds if ``ours`` is more than ``bound``."""
+    known = ours is not None and bound is not None
+    return Verdict(claim, row, ours, bound, ours > bound + ROUNDING if known else None)  # type: ignore[operator]
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that stand for all settings."""
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _text(value: Any) -> str:
+    """A setting as part of a folder's name."""
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
