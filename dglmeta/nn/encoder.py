@@ -14,7 +14,15 @@ from dglmeta.graph.convert import as_csr
 if TYPE_CHECKING:
     from dglmeta._dgl import DGLGraph
 
-__all__ = ["Encoder", "Features", "Messages", "check_widths", "message_adjacency", "with_loops"]
+__all__ = [
+    "Encoder",
+    "Features",
+    "Messages",
+    "check_widths",
+    "message_adjacency",
+    "one_tensor",
+    "with_loops",
+]
 
 Features: TypeAlias = Tensor | dict[str, Tensor]
 Graph: TypeAlias = "Adjacency | Homogeneous | HeteroCSR | DGLGraph"
@@ -133,9 +141,9 @@ class Encoder(nn.Module):
         embeddings : (N, d_out) tensor, or dict, as ``x`` came
         """
         if isinstance(g, list):
-            return self.propagate(g, _one_tensor(g, x))
+            return self.propagate(g, one_tensor(g, x))
         every = [self.messages(g, edge_weight)] * self.n_hops
-        return _as_given(g, x, self.propagate(every, _one_tensor(g, x)))
+        return _as_given(g, x, self.propagate(every, one_tensor(g, x)))
 
     def propagate(self, layers: list[Messages], h: Tensor) -> Tensor:
         """(n, d_out) embeddings of the last hop's receivers, from the first hop's senders' h."""
@@ -174,7 +182,7 @@ def _n_edges_to(messages: Messages, nodes: Tensor) -> int:
     return int(messages.adjacency.out_degrees[nodes.numpy()].sum())
 
 
-def _one_tensor(g: list[Messages] | Graph, x: Features) -> Tensor:
+def one_tensor(g: list[Messages] | Graph, x: Features) -> Tensor:
     """Features of all nodes in one (N, d) tensor, types in the graph's order."""
     if isinstance(x, Tensor):
         return x

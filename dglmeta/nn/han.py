@@ -16,7 +16,7 @@ from dglmeta.errors import ConfigError, DataError, SchemaError
 from dglmeta.graph import Adjacency, HeteroCSR, Homogeneous, MetaPath, Schema
 from dglmeta.graph.adjacency import id_dtype
 from dglmeta.graph.convert import as_csr
-from dglmeta.nn.encoder import Encoder, Features, Graph, _one_tensor, check_widths
+from dglmeta.nn.encoder import Encoder, Features, Graph, check_widths, one_tensor
 from dglmeta.paths import metapath_product
 
 __all__ = ["HAN", "PathMessages"]
@@ -198,7 +198,7 @@ class HAN(Encoder):
         """
         messages = g[-1] if isinstance(g, list) else self.messages(g)
         with torch.no_grad():
-            _, beta = self._run(messages, _one_tensor(g, x))
+            _, beta = self._run(messages, one_tensor(g, x))
         return {str(self.metapaths[k]): float(weight) for k, weight in sorted(beta.items())}
 
     def _run(self, messages: PathMessages, h: Tensor) -> tuple[Tensor, dict[int, Tensor]]:

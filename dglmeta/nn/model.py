@@ -83,7 +83,7 @@ class Located(NamedTuple):
     features: FeatureMatrix | None = None
     """Of the first hop's senders; those of all nodes when None."""
     keep: Tensor | None = None
-    """(N, d) dropout of the encoder's input: 0 or 1 / (1 - p)."""
+    """Dropout, 0 or 1 / (1 - p), of features (n_entries,) or embeddings (N, d)."""
     plan: HintPlan | None = None
     """What the hint networks sum over."""
 
@@ -161,10 +161,13 @@ class JointModel(nn.Module):
         """(n, d) embeddings of the wanted nodes."""
         features = self.features if located.features is None else located.features
         x: Tensor = self.embedding
-        if features is not None:  # a projection
-            x = ops.spmm(features.adjacency, x, features.values)
-        if located.keep is not None:
-            x = x * located.keep
+        if features is None:
+            x = x if located.keep is None else x * located.keep
+        else:  # a projection
+            values = features.values
+            if located.keep is not None:
+                values = located.keep if values is None else values * located.keep
+            x = ops.spmm(features.adjacency, x, values)
         z: Tensor = self.encoder(located.layers, x)
         return z
 

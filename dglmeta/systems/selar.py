@@ -12,9 +12,9 @@ xi_i = [loss, task, label] taken as constants. One step of training (Algorithm 1
 2. move Theta down the gradient of  mean_c (mean loss of fold c at w_c);
 3. move w down the gradient of L(w, Theta) over all samples, with the new Theta.
 
-With hints, l_i of an auxiliary pair is that of the logit  c_i m_i + (1 - c_i) h_i,  of the learner
-and of a hint network that sees hub nodes; c_i = V_H([learner's loss, hint's loss, task, label]), and
-Theta holds V_H too.
+With hints, l_i of an auxiliary pair is that of the logit  c_i m_i + (1 - c_i) h_i  of the learner
+and of a hint network that sees hub nodes; c_i = V_H([learner's loss, hint's loss, task, label]),
+and Theta holds V_H too.
 
 Step 2 needs Jacobian-vector products only (:mod:`dglmeta.meta.hypergradient`), and the three share
 one forward pass at w. The edges a batch asks about leave the graph that messages run on.
@@ -49,7 +49,8 @@ from dglmeta.systems.base import System
 from dglmeta.systems.selar_config import STRATEGIES, Config, Strategy
 from dglmeta.systems.selar_log import describe_epoch
 from dglmeta.systems.selar_published import published_epoch, published_metrics
-from dglmeta.systems.selar_setup import State, begin, can_replay
+from dglmeta.systems.selar_setup import begin, can_replay
+from dglmeta.systems.selar_state import State
 from dglmeta.tasks import JointBatch, View, binary_losses
 from dglmeta.train import Replay
 

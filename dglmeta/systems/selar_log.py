@@ -11,7 +11,7 @@ from dglmeta.meta import parameters_of
 
 if TYPE_CHECKING:
     from dglmeta.systems.selar import SELAR
-    from dglmeta.systems.selar_setup import State
+    from dglmeta.systems.selar_state import State
     from dglmeta.tasks import JointBatch
 
 __all__ = ["describe_epoch"]
@@ -64,9 +64,7 @@ def _curves(state: State) -> dict[str, object]:
         curves[tasks.names[t]] = {
             str(y): [
                 round(v, 4)
-                for v in weighter(
-                    weighter.describe(loss, torch.full_like(loss, y), which)
-                ).tolist()
+                for v in weighter(weighter.describe(loss, torch.full_like(loss, y), which)).tolist()
             ]
             for y in labels
         }

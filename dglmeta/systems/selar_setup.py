@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dglmeta.data import Dataset, LinkSplit, NodeSplit
 from dglmeta.errors import ConfigError, DeviceError
 from dglmeta.graph import Adjacency, HeteroCSR, Homogeneous, MetaPath
-from dglmeta.meta import Params, parameters_of
 from dglmeta.nn import (
     GAT,
     GCN,
@@ -25,35 +20,34 @@ from dglmeta.nn import (
     SGC,
     Encoder,
     FeatureMatrix,
-    HintMixer,
     HintNets,
     JointModel,
-    Located,
-    Messages,
-    Samples,
-    SampleWeighter,
     StackedSGC,
-    with_loops,
 )
 from dglmeta.paths.hubs import find_hubs
 from dglmeta.systems.selar_config import STRATEGIES, Config
+from dglmeta.systems.selar_state import State, Weighing
 from dglmeta.tasks import (
     AUXILIARY,
     ClassTask,
     JointTasks,
     MetaPathTask,
     PairTask,
-    Primary,
     Surroundings,
-    View,
     primary_task,
 )
-from dglmeta.train import Replay
 
-__all__ = ["State", "begin", "can_replay"]
+__all__ = ["begin", "can_replay"]
 
-HOMOGENEOUS = {"gcn": GCN, "gat": GAT, "gin": GIN, "sgc": SGC, "stacked-sgc": StackedSGC, "sage": SAGE}
-"""Encoders that see nodes and edges of all types as of one."""
+ENCODERS = {
+    "gcn": GCN,
+    "gat": GAT,
+    "gin": GIN,
+    "sgc": SGC,
+    "stacked-sgc": StackedSGC,
+    "sage": SAGE,
+}
+"""Those that see nodes and edges of all types as of one."""
 
 CAPTURABLE = ("gcn", "gin", "sgc", "stacked-sgc", "sage", "gtn")
 """Encoders whose step waits for nothing on a GPU, so that it can be replayed as one graph."""
@@ -65,119 +59,16 @@ FEATURES = "feat"
 """Name under which a data set keeps the features of nodes."""
 
 
-class Weighing(nn.Module):
-    """Theta: V, and with hints V_H."""
-
-    def __init__(self, n_auxiliary: int, hidden: int, *, hints: bool) -> None:
-        super().__init__()
-        self.weighter = SampleWeighter(n_auxiliary, hidden)
-        self.mixer = HintMixer(n_auxiliary, hidden) if hints else None
-
-    def forward(self, which: str, *descriptors: Any) -> Tensor:
-        """(n,) weights by "weighter", or the learner's shares of mixed logits by "mixer"."""
-        out: Tensor = getattr(self, which)(*descriptors)
-        return out
-
-
-@dataclass
-class State:
-    """Everything that changes in training, and what it is trained on."""
-
-    training: HeteroCSR
-    primary: Primary
-    tasks: JointTasks
-    model: JointModel
-    averaged: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    row_optimizer: torch.optim.Optimizer | None
-    weighing: Weighing
-    weighing_optimizer: torch.optim.Optimizer
-    replay: Replay | None = None  # of a step's tensors, on a GPU
-    progress: dict[str, object] = field(default_factory=dict)  # what the epoch's log says
-
-    @property
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """What a checkpoint holds."""
-        names = ("model", "averaged", "optimizer", "row_optimizer", "weighing",
-                 "weighing_optimizer")  # fmt: skip
-        parts = {name: getattr(self, name) for name in names}
-        return {name: part for name, part in parts.items() if part is not None}
-
-    @property
-    def judged(self) -> JointModel:
-        """The model that is evaluated: the running mean, or w itself."""
-        return self.model if self.averaged is None else self.averaged.module
-
-    def messages(self, view: View) -> Messages:
-        """What the encoder sums over in a view; kept where no batch takes edges out of it."""
-        if isinstance(self.model.encoder, HAN) or (view.nodes is None and self.tasks.target is None):
-            return self._whole
-        return self.model.encoder.messages(view.graph, view.edge_weight)
-
-    @cached_property
-    def _whole(self) -> Messages:
-        encoder = self.model.encoder
-        return encoder.messages(self.training if isinstance(encoder, HAN) else self.tasks.graph)
-
-    def weights(self, view: View) -> Params:
-        """w, with the embeddings of the view's nodes alone."""
-        w = parameters_of(self.model)
-        if self.row_optimizer is not None and view.nodes is not None:
-            w["embedding"] = w["embedding"].detach()[view.nodes]
-        return w
-
-    def move(self, gradients: Params, view: View) -> None:
-        """One step of Adam; of embeddings, only the rows in use move and decay."""
-        if self.row_optimizer is not None and view.nodes is not None:
-            p, of_rows = self.model.embedding, gradients.pop("embedding")
-            (group,) = self.row_optimizer.param_groups
-            decay = group["lr"] * self.optimizer.param_groups[0]["weight_decay"]
-            p.data[view.nodes] *= 1 - decay
-            at = view.nodes[None]
-            p.grad = torch.sparse_coo_tensor(at, of_rows, p.shape, check_invariants=False)
-            self.row_optimizer.step()
-            p.grad = None
-        for name, parameter in self.model.named_parameters():
-            parameter.grad = gradients.get(name)
-        self.optimizer.step()
-
-    def locate(
-        self,
-        messages: Messages,
-        view: View,
-        samples: Samples,
-        keep: Tensor | None = None,
-        *,
-        hints: bool = False,
-    ) -> Located:
-        """Samples with all that their outputs are computed from."""
-        model = self.model
-        located = model.locate(messages, samples, view.wanted if hints else None)
-        if model.features is not None and view.nodes is not None:
-            located = located._replace(features=model.features.rows(view.nodes))
-        if hints and view.hint_graph is not None and view.hint_weight is not None:
-            adj, at = view.hint_graph.adjacency, located.samples
-            n_hints = len(self.tasks.auxiliary_pairs)
-            nodes = torch.cat([at.src, at.dst], 1)[len(at.src) - n_hints :]
-            sent = Messages(adj.with_loops.T, with_loops(view.hint_weight, adj.n_src))
-            located = located._replace(plan=HintNets.plan(sent, nodes))
-        return located._replace(keep=keep)
-
-    def dropout(self, view: View, share: float, rng: np.random.Generator) -> Tensor | None:
-        """What a step leaves out of the encoder's inputs."""
-        if not share:
-            return None
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        n = view.graph.adjacency.n_src
-        kept = torch.rand(n, self.model.embedding.shape[1], generator=generator) >= share
-        return kept / (1 - share)
-
-
 def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) -> State:
     """Split the data, label the auxiliary tasks, initialise w and Theta."""
     strategy = STRATEGIES[config.strategy]
     split = ds.splits(split_seed)
     primary = primary_task(config.task, ds, split)
+    if config.protocol == "paper" and not isinstance(split, LinkSplit):
+        raise ConfigError(
+            f"SELAR.Config: expected protocol 'clean' with {ds.name}, got 'paper'. The published "
+            f"program predicts links only."
+        )
     training = split.training_graph(ds.csr)
     everything = training.homogeneous(both_ways=True)
     auxiliary = _auxiliary(config, ds, training, split, seed) if strategy.auxiliary else []
@@ -192,7 +83,8 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     form = {"fused": True, "capturable": device == "cuda"}
     by_rows = bool(around.fanouts) and model.features is None
     graph_part = [*([] if by_rows else [model.embedding]), *model.encoder.parameters()]
-    rest = [p for name, p in model.named_parameters() if name.startswith(("heads", "class", "hint"))]
+    heads = ("heads", "class_heads", "hints")
+    rest = [p for name, p in model.named_parameters() if name.split(".")[0] in heads]
     groups = [
         {"params": graph_part, "weight_decay": config.weight_decay},
         {"params": rest, "weight_decay": 0.0},
@@ -276,7 +168,7 @@ def _surroundings(
 
 def _hubs(
     config: Config, everything: Homogeneous, training: HeteroCSR, split: LinkSplit | NodeSplit
-) -> np.ndarray:
+) -> npt.NDArray[np.int64]:
     """Nodes over all types that serve as hubs: the items most rated, or those of most edges."""
     if isinstance(split, LinkSplit):
         target = split.target[2]
@@ -321,7 +213,7 @@ def _encoder(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks
         return GTN(tasks.graph.n_edge_types, d, d, n_layers=config.n_layers)
     if config.encoder == "han":
         return _han(config, ds, training, tasks)
-    return HOMOGENEOUS[config.encoder](d, d, n_layers=config.n_layers)
+    return ENCODERS[config.encoder](d, d, n_layers=config.n_layers)
 
 
 def _han(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks) -> HAN:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from dglmeta.data import Dataset, LinkSplit, NodeSplit
 from dglmeta.errors import DataError
