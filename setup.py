@@ -84,7 +84,7 @@ setup(
     packages=packages(),
     package_dir={"dglmeta.kernels": "kernels", "dglmeta.bench": "bench"},
     package_data={
-        "dglmeta": ["py.typed", "configs/*.toml"],
+        "dglmeta": ["py.typed", "configs/*.toml", "report/*.jinja"],
         "dglmeta.kernels.gpu": ["*.cu", "*.cuh"],
     },
     install_requires=CORE,

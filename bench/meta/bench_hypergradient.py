@@ -1,9 +1,9 @@
 """The hypergradient of SELAR on Last-FM: by one JVP against double backward.
 
 Run ``python -m dglmeta.bench.meta.bench_hypergradient`` with the data folder in DGLMETA_DATA. Both
-modes get the same closures of the same step (a GCN, five auxiliary tasks, three folds): in float64
-their relative difference is printed, in float32 the time and memory of each, in processes of their
-own that take turns.
+modes get the same closures of the same step (a GCN, five auxiliary tasks, three folds; hints by
+``--strategy selar+hint``): in float64 their relative difference is printed, in float32 the time and
+memory of each, in processes of their own that take turns.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ from dglmeta.systems import selar
 MODES = ("jvp", "double_backward")
 
 
-def arguments_of_a_step(batch: int, dtype: torch.dtype) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments_of_a_step(
+    batch: int, strategy: str, dtype: torch.dtype
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What one step of SELAR hands to ``hypergradient``."""
-    system = selar.SELAR(selar.Config(batch=batch, folds=3))
+    system = selar.SELAR(selar.Config(strategy=strategy, batch=batch, folds=3))
     state = system.init(dm.load_dataset("lastfm"), seed=0, split_seed=0)
     state.model.to(dtype)
-    state.weighter.to(dtype)
+    state.weighing.to(dtype)
     rng = np.random.default_rng(0)
-    drawn = next(state.pairs.epoch(batch, rng))
-    drawn = drawn._replace(label=drawn.label.to(dtype), edge_weight=drawn.edge_weight.to(dtype))
+    drawn = next(state.tasks.epoch(batch, rng))
+    samples = drawn.samples._replace(label=drawn.samples.label.to(dtype))
+    view = drawn.view._replace(edge_weight=drawn.view.edge_weight.to(dtype))
+    drawn = drawn._replace(samples=samples, view=view)
 
     class Recorded(Exception):  # noqa: N818 - not an error, only a way out of the step
         pass
@@ -46,17 +50,17 @@ def arguments_of_a_step(batch: int, dtype: torch.dtype) -> tuple[tuple[Any, ...]
     return called.call_args.args, called.call_args.kwargs
 
 
-def relative_error(batch: int) -> float:
+def relative_error(batch: int, strategy: str) -> float:
     """Largest difference of the two modes over the largest entry, in float64."""
-    args, options = arguments_of_a_step(batch, torch.float64)
+    args, options = arguments_of_a_step(batch, strategy, torch.float64)
     fast, slow = (hypergradient(*args, **options, mode=mode).gradients for mode in MODES)
     difference = max(float((fast[k] - slow[k]).abs().max()) for k in slow)
     return difference / max(float(g.abs().max()) for g in slow.values())
 
 
-def measure(mode: str, batch: int, repeats: int) -> dict[str, float]:
+def measure(mode: str, batch: int, strategy: str, repeats: int) -> dict[str, float]:
     """Median time of one hypergradient, and how far memory grows by computing them."""
-    args, options = arguments_of_a_step(batch, torch.float32)
+    args, options = arguments_of_a_step(batch, strategy, torch.float32)
     before = _reset_peak()
     hypergradient(*args, **options, mode=mode)
     grown = _peak() - before
@@ -89,20 +93,22 @@ def main() -> None:
     """Print the error, then both modes' time and memory and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", choices=MODES)
+    parser.add_argument("--strategy", choices=("selar", "selar+hint"), default="selar")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.mode:
-        print(json.dumps(measure(arguments.mode, arguments.batch, arguments.repeats)))
+        step = (arguments.batch, arguments.strategy)
+        print(json.dumps(measure(arguments.mode, *step, arguments.repeats)))
         return
-    print(f"relative error in float64: {relative_error(arguments.batch):.1e}")
+    error = relative_error(arguments.batch, arguments.strategy)
+    print(f"relative error in float64: {error:.1e}")
     rows: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
     for _ in range(arguments.rounds):
         for mode, results in rows.items():
             command = [sys.executable, "-m", "dglmeta.bench.meta.bench_hypergradient"]
-            command += ["--mode", mode, "--batch", str(arguments.batch)]
-            command += ["--repeats", str(arguments.repeats)]
+            command += [*sys.argv[1:], "--mode", mode]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             results.append(json.loads(done.stdout))
     median = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -155,14 +155,11 @@ class NodeSplit:
         """
         every = self._all()
         order = np.random.default_rng(seed).permutation(len(self))
-        dealt = np.split(order, self._ends())
-        return replace(
-            self,
-            **{
-                name: LabelledNodes(every.node[rows], every.label[rows])
-                for name, rows in zip(PARTS, dealt, strict=True)
-            },
+        parts = (
+            LabelledNodes(every.node[rows], every.label[rows])
+            for rows in np.split(order, self._ends())
         )
+        return NodeSplit(self.node_type, self.n_classes, *parts)
 
     def _all(self) -> LabelledNodes:
         """All labelled nodes, part after part."""
@@ -174,9 +171,7 @@ class NodeSplit:
         return np.cumsum([len(self.train.node), len(self.valid.node)])
 
 
-def _check_part(
-    name: str, node: npt.NDArray[np.generic], label: npt.NDArray[np.generic], n_classes: int
-) -> None:
+def _check_part(name: str, node: npt.NDArray[Any], label: npt.NDArray[Any], n_classes: int) -> None:
     integers = all(np.issubdtype(values.dtype, np.integer) for values in (node, label))
     if node.ndim != 1 or node.shape != label.shape or not integers or len(node) == 0:
         raise DataError(

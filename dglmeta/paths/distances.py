@@ -18,7 +18,7 @@ __all__ = ["draw_by_distance", "truncated_distances"]
 
 Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
-MOST_ROUNDS = 50
+MOST_ROUNDS = 25
 """Pairs proposed, for each one wanted, before a distance is taken to be rare or absent."""
 
 

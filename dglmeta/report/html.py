@@ -164,7 +164,8 @@ def _comparison(runs: Sequence[Run]) -> dict[str, Any]:
     pictures: list[Picture] = []
     for data in dict.fromkeys(g.data for g in groups):
         drawn = {g.name: [(r.epochs, r.best) for r in g.runs] for g in groups if g.data == data}
-        pictures += plot_comparison(data, drawn)
+        if sum(map(len, drawn.values())) > 1:
+            pictures += plot_comparison(data, drawn)
     return {
         "metrics": [metric_title(k) for k in metrics],
         "groups": [_group_row(g, metrics) for g in groups],

@@ -125,12 +125,11 @@ def _run_missing(
     say: Say,
 ) -> dict[Path, str]:
     """Train what is not finished; returns why runs failed."""
-    labels = {
-        run: f"{row} {column}, seed {run.seed}"
-        for (row, column), runs in reversed(places.items())  # the first name of a shared run
-        for run in runs
-    }
-    every = list(dict.fromkeys(run for runs in places.values() for run in runs))
+    labels: dict[Run, str] = {}
+    for (row, column), runs in places.items():
+        for run in runs:
+            labels.setdefault(run, f"{row} {column}, seed {run.seed}")
+    every = list(labels)
     standings = {run: stand(run, root / run.path) for run in every}
     todo = [run for run in every if standings[run].state != "finished"]
     resumed = [run for run in todo if standings[run].state == "begun"]

@@ -137,7 +137,7 @@ def _one_thread_each() -> Iterator[None]:
 def _begin_worker() -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    sys.stderr = _Quiet(sys.stderr)  # type: ignore[assignment]
+    sys.stderr = _Quiet(sys.stderr)
 
 
 class _Quiet:

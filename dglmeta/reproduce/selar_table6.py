@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dglmeta.reproduce.selar_rows import NOTES, rows_of
 from dglmeta.reproduce.selar_table5 import PRINTED as PRINTED_WITHOUT_TASKS
 from dglmeta.reproduce.table import Grid, Measured, PaperTable, Verdict, above, spread
@@ -11,7 +13,7 @@ __all__ = ["TABLE"]
 
 AUXILIARY = ("degree", "distance", "pagerank", "metapath")
 ROWS = rows_of("imdb", ("gcn", "gat", "gin"))
-COLUMNS = {
+COLUMNS: dict[str, dict[str, Any]] = {
     "vanilla": {"strategy": "vanilla"},
     "multi-task": {"strategy": "multi-task", "auxiliary": AUXILIARY},
     "selar": {"strategy": "selar", "auxiliary": AUXILIARY},

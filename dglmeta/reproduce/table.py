@@ -130,15 +130,8 @@ class PaperTable:
         kind = self.system.Config
         changed = {**shared, **self.columns[column]}
         named = {k: changed[k] for k in ("encoder", "strategy") if k in changed}
-        usual = {
-            **packaged_config(
-                self.system.name,
-                data,
-                named.get("strategy", ""),
-                encoder=named.get("encoder", ""),
-            ),
-            **named,
-        }
+        encoder, strategy = (str(named.get(k, "")) for k in ("encoder", "strategy"))
+        usual = packaged_config(self.system.name, data, strategy, encoder=encoder) | named
         config = config_from_dict(kind, {**usual, **changed})
         ordinary = config_from_dict(kind, usual)
         parts = [self.system.name, data, *named.values()]

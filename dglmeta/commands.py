@@ -1,0 +1,251 @@
+"""What each command of the command line does with its parsed arguments.
+
+Each imports what it needs, so that ``--version`` and ``--help`` answer at once, and returns the
+exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import dglmeta
+from dglmeta.errors import ConfigError
+from dglmeta.flags import settings_parser
+
+__all__ = [
+    "SYSTEMS",
+    "bench",
+    "demo",
+    "doctor",
+    "embed",
+    "evaluate",
+    "info",
+    "labels",
+    "report",
+    "reproduce",
+    "system_class",
+    "train",
+]
+
+SYSTEMS = {"selar": "SELAR"}
+"""Class in dglmeta.systems by name on the command line."""
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Versions, threads, GPU and a short self-test."""
+    from dglmeta.report.doctor import examine
+
+    report = examine()
+    print(json.dumps(report.facts, indent=2) if arguments.json else report)
+    return 0 if report.healthy else 2
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Types, counts and meta-paths of a data set."""
+    from dglmeta.report.info import describe
+
+    report = describe(dglmeta.load_dataset(arguments.data, root=arguments.data_dir))
+    print(json.dumps(report.facts, indent=2) if arguments.json else report)
+    return 0
+
+
+def labels(arguments: argparse.Namespace) -> int:
+    """A label store of pairs that meta-paths join, and others."""
+    from tqdm import tqdm
+
+    from dglmeta.labels.cluster import connect
+
+    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    budget = arguments.memory_budget
+    if budget is not None and arguments.workers is not None:
+        budget //= arguments.workers
+    cluster = connect(arguments.scheduler) if arguments.scheduler else nullcontext()
+    with cluster as executor, tqdm(unit="part", disable=arguments.dry_run or None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        made = dglmeta.labels.generate(
+            ds.csr,
+            arguments.metapaths,
+            arguments.out,
+            positives=arguments.positives,
+            negative_ratio=arguments.negative_ratio,
+            seed=arguments.seed,
+            budget_bytes=budget,
+            executor=executor,
+            workers=arguments.workers,
+            resume=arguments.resume,
+            progress=show,
+            device=arguments.device,
+            dry_run=arguments.dry_run,
+        )
+    if arguments.dry_run:
+        print(made)
+        return 0
+    for path, n_rows, n_positives in zip(
+        made.metapaths, made.n_rows, made.n_positives, strict=True
+    ):
+        print(f"{path}: {n_positives:,} positives, {n_rows - n_positives:,} negatives")
+    print(f"wrote {arguments.out}")
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train a system, and say what came of it."""
+    from dglmeta.systems.base import check_device
+
+    if arguments.resume and arguments.out is None:
+        raise ConfigError("train: --resume needs --out, the run folder to continue.")
+    check_device(arguments.device)
+    system = system_class(arguments.system)
+    config = _config(system.Config, arguments)
+    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    for path in getattr(config, "metapaths", ()):
+        dglmeta.MetaPath.parse(path, ds.csr.schema)
+    result = system(config).fit(
+        ds,
+        seed=arguments.seed,
+        split_seed=arguments.split_seed,
+        out=arguments.out,
+        resume=arguments.resume,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+    _print_record(result.record)
+    if arguments.out is not None:
+        print(f"wrote {arguments.out}")
+    return 0
+
+
+def _print_record(record: Mapping[str, Any]) -> None:
+    """What a training run came to."""
+    kind = " ".join(record[k] for k in ("system", "encoder", "strategy", "protocol") if k in record)
+    print(f"{kind} on {record['data']}, seed {record['seed']}")
+    _print_metrics(record["metrics"])
+    print(
+        f"best epoch {record['best_epoch']} of {record['epochs']}, "
+        f"{1e3 * record['seconds_per_step']['median']:.1f} ms a step, "
+        f"{record['seconds_total']:.1f} s, peak {record['peak_rss_mib']:.0f} MiB"
+    )
+
+
+def _print_metrics(metrics: Mapping[str, float]) -> None:
+    for name, value in sorted(metrics.items()):
+        print(f"  {name:<12} {value:.4f}")
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Metrics of a finished run, computed afresh."""
+    metrics = _load_run(arguments).evaluate(arguments.split)
+    if arguments.json:
+        print(json.dumps(metrics))
+    else:
+        _print_metrics(metrics)
+    return 0
+
+
+def embed(arguments: argparse.Namespace) -> int:
+    """Node embeddings of a finished run, to a file."""
+    from dglmeta.report.export import check_embeddings_path, write_embeddings
+
+    check_embeddings_path(arguments.out)
+    embeddings = _load_run(arguments).embed()
+    write_embeddings(arguments.out, embeddings)
+    shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
+    print(f"wrote {arguments.out}: {shapes}")
+    return 0
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Kernels against the rivals that are installed."""
+    if arguments.device == "cuda":
+        from dglmeta.bench.gpu.__main__ import main as run_on_gpu
+        from dglmeta.systems.base import check_device
+
+        check_device("cuda")
+        raw = [] if arguments.json is None else ["--json", str(arguments.json)]
+        return run_on_gpu([arguments.group][: bool(arguments.group)] + raw)
+    from dglmeta.bench.__main__ import run
+
+    return run(arguments.group, arguments.json)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Auxiliary learning on a planted graph, with its control."""
+    from dglmeta.reproduce.demo import run_demo
+
+    notes = logging.getLogger("dglmeta")  # of the kernels, when they compile
+    notes.addHandler(logging.StreamHandler())
+    notes.setLevel(logging.INFO)
+    print(run_demo(seeds=arguments.seeds, say=lambda line: print(line, file=sys.stderr)))
+    return 0
+
+
+def system_class(name: str) -> Any:
+    """A system class by its command-line name."""
+    if name not in SYSTEMS:
+        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}.")
+    return getattr(dglmeta.systems, SYSTEMS[name])
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """A page on some runs, with pictures."""
+    from dglmeta.report.html import write_report
+
+    page, *pictures = write_report(arguments.folders, arguments.out)
+    print(f"wrote {page} and {len(pictures)} pictures in the runs' plots folders")
+    return 0
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """A paper's table: ours beside the printed values."""
+    from dglmeta.reproduce.command import reproduce as run
+
+    table = run(
+        arguments.table,
+        rows=arguments.rows,
+        seeds=arguments.seeds,
+        quick=arguments.quick,
+        out=arguments.out,
+        data_dir=arguments.data_dir,
+        device=arguments.device,
+        jobs=arguments.jobs,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    print(table)
+    return 2 if table.failures else 0
+
+
+def _load_run(arguments: argparse.Namespace) -> Any:
+    """The result of a finished run, with its best state."""
+    from dglmeta.systems.base import check_device
+    from dglmeta.train import RunFolder, config_from_dict
+
+    check_device(arguments.device)
+    run = RunFolder(arguments.folder, write=False)
+    begun = run.read_config()
+    system = system_class(begun["system"])
+    config = config_from_dict(system.Config, begun["config"])
+    ds = dglmeta.load_dataset(begun["data"], root=arguments.data_dir)
+    return system(config).load(ds, run, device=arguments.device)
+
+
+def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
+    """Settings from, in rising order: defaults, the packaged file or --config, flags."""
+    from dglmeta.train import config_from_dict, packaged_config, read_config_file
+
+    flags = vars(settings_parser(arguments.system, kind).parse_args(arguments.settings))
+    if arguments.config is not None:
+        values = read_config_file(arguments.config)
+    else:
+        chosen = [flags.get(name, getattr(kind, name, "")) for name in ("strategy", "encoder")]
+        values = packaged_config(arguments.system, arguments.data, *chosen)
+    return config_from_dict(kind, {**values, **flags})
