@@ -23,13 +23,16 @@ class SampleWeighter(nn.Module):
         Number T of auxiliary tasks.
     hidden : int
         Width of the hidden layer.
+    equal : bool
+        Begin with the same weight for every sample, 1/2, so that training starts as without V;
+        the last layer is zero. As published it is random, and so is the first weighting.
 
     References
     ----------
     SELAR, arXiv 2007.08294, eq. 5; the network follows Meta-Weight-Net, arXiv 1902.07379.
     """
 
-    def __init__(self, n_auxiliary: int, hidden: int = 1000) -> None:
+    def __init__(self, n_auxiliary: int, hidden: int = 1000, *, equal: bool = False) -> None:
         super().__init__()
         self.n_auxiliary = n_auxiliary
         # Stored (in, out), so that no product in the backward pass reads across rows: 1.7 ms a
@@ -38,6 +41,9 @@ class SampleWeighter(nn.Module):
         self.bias_in = uniform_parameter(hidden, fan_in=n_auxiliary + 2)
         self.weight_out = uniform_parameter(hidden, 1, fan_in=hidden)
         self.bias_out = uniform_parameter(1, fan_in=hidden)
+        if equal:
+            nn.init.zeros_(self.weight_out)
+            nn.init.zeros_(self.bias_out)
 
     def describe(self, losses: Tensor, labels: Tensor, tasks: Tensor) -> Tensor:
         """Descriptors (..., T + 2) of samples: loss, one-hot of the task, label.

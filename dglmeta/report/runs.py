@@ -62,6 +62,11 @@ class Run:
                 "This run is not finished: it has no result.json, so there are no test metrics. "
                 "Finish it with dglmeta train and --resume."
             )
+        elif not isinstance(result.get("metrics"), dict):
+            raise DataError(
+                f"report: expected metrics in {folder.path / 'result.json'}, got none. "
+                f"Train the run again."
+            )
         elif len(epochs) != result.get("epochs", len(epochs)):
             notes.append(
                 f"metrics.jsonl has {len(epochs)} epochs and result.json is about "

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from dglmeta.errors import ConfigError
 from dglmeta.reproduce.runs import Run, Runner
@@ -43,7 +45,8 @@ def execute(
         The folder of all runs.
     runner : Runner
     jobs : int
-        Processes, each of one thread; 1 trains in this process, with all its threads.
+        Processes, each of one thread; 1 trains in this process, with all its threads, which may
+        round sums otherwise.
     done : callable
         ``done(run, error)`` after each, in this process; ``error`` is None if it went well.
     """
@@ -138,6 +141,7 @@ def _begin_worker() -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     sys.stderr = _Quiet(sys.stderr)
+    tqdm.set_lock(threading.RLock())  # its own would outlive a process that is ended
 
 
 class _Quiet:

@@ -35,6 +35,7 @@ from dglmeta.tasks import (
     PairTask,
     Surroundings,
     primary_task,
+    split_of,
 )
 
 __all__ = ["begin", "can_replay"]
@@ -62,7 +63,7 @@ FEATURES = "feat"
 def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) -> State:
     """Split the data, label the auxiliary tasks, initialise w and Theta."""
     strategy = STRATEGIES[config.strategy]
-    split = ds.splits(split_seed)
+    split = split_of(config.task, ds, split_seed)
     primary = primary_task(config.task, ds, split)
     if config.protocol == "paper" and not isinstance(split, LinkSplit):
         raise ConfigError(
@@ -78,7 +79,12 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _model(config, ds, training, tasks).to(device)
-        weighing = Weighing(len(auxiliary), config.weighter_hidden, hints=strategy.hints)
+        weighing = Weighing(
+            len(auxiliary),
+            config.weighter_hidden,
+            hints=strategy.hints,
+            equal=config.protocol == "clean",
+        )
     weighing = weighing.to(device)
     form = {"fused": True, "capturable": device == "cuda"}
     by_rows = bool(around.fanouts) and model.features is None

@@ -33,9 +33,9 @@ __all__ = ["State", "Weighing"]
 class Weighing(nn.Module):
     """Theta: V, and with hints V_H."""
 
-    def __init__(self, n_auxiliary: int, hidden: int, *, hints: bool) -> None:
+    def __init__(self, n_auxiliary: int, hidden: int, *, hints: bool, equal: bool) -> None:
         super().__init__()
-        self.weighter = SampleWeighter(n_auxiliary, hidden)
+        self.weighter = SampleWeighter(n_auxiliary, hidden, equal=equal)
         self.mixer = HintMixer(n_auxiliary, hidden) if hints else None
 
     def forward(self, which: str, *descriptors: Any) -> Tensor:

@@ -21,6 +21,7 @@ from dglmeta.tasks.primary import (
     Primary,
     Recommendation,
     primary_task,
+    split_of,
 )
 from dglmeta.tasks.structure import (
     AUXILIARY,
@@ -61,4 +62,5 @@ __all__ = [
     "link_metrics",
     "primary_task",
     "ranking_metrics",
+    "split_of",
 ]

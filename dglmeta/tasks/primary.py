@@ -17,7 +17,14 @@ from dglmeta.tasks.metrics import class_metrics, link_metrics
 from dglmeta.tasks.node import NodeTask
 from dglmeta.tasks.recommend import evaluated_users
 
-__all__ = ["LinkPrediction", "NodeClassification", "Primary", "Recommendation", "primary_task"]
+__all__ = [
+    "LinkPrediction",
+    "NodeClassification",
+    "Primary",
+    "Recommendation",
+    "primary_task",
+    "split_of",
+]
 
 
 class Primary(Protocol):
@@ -117,6 +124,13 @@ class NodeClassification:
         logits = model.class_logits(model.locate(messages, tasks.of_rows(rows)))
         label = rows.take(np.arange(len(rows))).label
         return class_metrics(logits.cpu().numpy(), label)
+
+
+def split_of(kind: str, ds: Dataset, seed: int) -> LinkSplit | NodeSplit:
+    """The split that a primary task is about: of labelled nodes for "node", where there are any."""
+    if kind == "node" and ds.node_split is not None:
+        return ds.node_split if seed == 0 else ds.node_split.dealt(seed)
+    return ds.splits(seed)
 
 
 def primary_task(kind: str, ds: Dataset, split: LinkSplit | NodeSplit) -> Primary:

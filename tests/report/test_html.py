@@ -292,6 +292,14 @@ def test_a_result_about_other_epochs_than_were_logged_is_noted(tmp_path):
     assert "metrics.jsonl has 6 epochs and result.json is about 5" in Run.read(run).notes[0]
 
 
+@pytest.mark.parametrize("text", ['{"metr', "[]", "{}"])
+def test_a_damaged_result_is_refused(tmp_path, text):
+    run = a_run(tmp_path / "run", lines=[{"epoch": 0, "valid_auc": 0.5}])
+    (run / "result.json").write_text(text)
+    with pytest.raises(DataError, match=r"expected .*result\.json"):
+        write_report([run], tmp_path / "page.html")
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(DataError, match="expected a run's folder, got .*gone"):
         write_report([tmp_path / "gone"], tmp_path / "page.html")

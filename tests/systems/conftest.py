@@ -66,11 +66,17 @@ def with_features(ds: Dataset, node_types: Any) -> Dataset:
 
 @pytest.fixture(scope="session")
 def begin(toy: Dataset) -> Callable[..., Any]:
-    """A system, its state and a batch: on toy, or the data set given."""
+    """A system, its state and a batch: on toy, or the data set given.
+
+    V and V_H are as in the middle of training, where all that they read makes a difference.
+    """
 
     def begin(ds: Dataset = toy, *, double: bool = False, **settings: Any) -> Any:
         selar = SELAR(SELAR.Config(**{**SMALL, **settings}))
         state = selar.init(ds, seed=0, split_seed=0)
+        generator = torch.Generator().manual_seed(1)
+        for p in state.weighing.parameters():
+            p.data.normal_(0, 0.5, generator=generator)
         batch = next(state.tasks.epoch(selar.config.batch, np.random.default_rng(5)))
         if double:
             batch = in_double(state, batch)

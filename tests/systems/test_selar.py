@@ -66,9 +66,9 @@ def along_each_part(theta, gradients, f):
     g = torch.Generator().manual_seed(0)
     for name, value in theta.items():
         direction = torch.randn(value.shape, generator=g, dtype=value.dtype)
-        eps = 1e-4
+        eps = 1e-5 / direction.norm()  # small, so that no ReLU is likely to be crossed
         up, down = (f({**theta, name: value + sign * eps * direction}) for sign in (1, -1))
-        yield name, float(up - down) / (2 * eps), float((gradients[name] * direction).sum())
+        yield name, float(up - down) / (2 * float(eps)), float((gradients[name] * direction).sum())
 
 
 def mean_meta_loss(outputs, coefficients, losses, folds, w, theta, lr):
@@ -87,15 +87,24 @@ def mean_meta_loss(outputs, coefficients, losses, folds, w, theta, lr):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Arguments and result of every hypergradient a step computes."""
+    """Arguments, before the step moves them, and result of every hypergradient it computes."""
     calls = []
 
     def watched(*args, **options):
-        calls.append((args, options, hypergradient(*args, **options)))
+        at = ({name: p.detach().clone() for name, p in values.items()} for values in args[-2:])
+        calls.append(((*args[:-2], *at), options, hypergradient(*args, **options)))
         return calls[-1][-1]
 
     monkeypatch.setattr("dglmeta.systems.selar.hypergradient", watched)
     return calls
+
+
+def sharpen(state):
+    """Samples that differ, as later in training: at first all embeddings are near zero."""
+    g = torch.Generator().manual_seed(2)
+    for name, p in state.model.named_parameters():
+        scale = 2 if name == "embedding" else 0.3
+        p.data += scale * torch.randn(p.shape, generator=g, dtype=p.dtype)
 
 
 def assert_all_three_agree(args, options, found):
@@ -106,7 +115,6 @@ def assert_all_three_agree(args, options, found):
         assert expected.abs().max() > 0, name
         assert (found.gradients[name] - expected).abs().max() <= 1e-9 * expected.abs().max()
     *functions, theta = args
-    theta = {name: p.detach() for name, p in theta.items()}
     slopes = along_each_part(
         theta, found.gradients, lambda t: mean_meta_loss(*functions, t, options["lr"])
     )
@@ -118,6 +126,7 @@ def assert_all_three_agree(args, options, found):
 def test_the_hypergradient_of_v_and_v_h_is_exact_on_every_encoder(begin, asked, encoder):
     settings = HINTS | of_encoder(encoder) | {"lr": 0.3, "teach_through_hints": encoder != "gat"}
     selar, state, batch = begin(double=True, **settings)
+    sharpen(state)
     selar.step(state, batch, np.random.default_rng(0))
     ((args, options, found),) = asked
     assert {name.split(".")[0] for name in found.gradients} == {"weighter", "mixer"}
@@ -128,6 +137,7 @@ def test_the_hypergradient_of_v_and_v_h_is_exact_on_every_encoder(begin, asked, 
 @pytest.mark.parametrize("strategy", ["weights-only", "selar"])
 def test_the_hypergradient_of_a_step_is_exact_without_hints(begin, asked, strategy, folds):
     selar, state, batch = begin(double=True, strategy=strategy, folds=folds, lr=0.3)
+    sharpen(state)
     selar.step(state, batch, np.random.default_rng(0))
     ((args, options, found),) = asked
     assert len(found.meta_loss) == folds
@@ -146,6 +156,7 @@ def test_the_hypergradient_of_a_step_is_exact_without_hints(begin, asked, strate
 )
 def test_the_hypergradient_is_exact_whatever_else_is_set(begin, asked, settings):
     selar, state, batch = begin(double=True, lr=0.3, **settings)
+    sharpen(state)
     selar.step(state, batch, np.random.default_rng(0))
     assert_all_three_agree(*asked[0])
 
@@ -153,6 +164,7 @@ def test_the_hypergradient_is_exact_whatever_else_is_set(begin, asked, settings)
 @pytest.mark.parametrize("strategy", ["selar", "selar+hint"])
 def test_the_hypergradient_of_a_node_task_is_exact(begin, asked, labelled, strategy):
     selar, state, batch = begin(labelled, double=True, strategy=strategy, lr=0.3)
+    sharpen(state)
     selar.step(state, batch, np.random.default_rng(0))
     assert_all_three_agree(*asked[0])
 
@@ -204,28 +216,44 @@ def assert_moved_alike(one, other, fresh):
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_look_ahead_moves_every_weight_that_a_meta_loss_depends_on(
-    begin, looked_ahead, asked, encoder
+    begin, looked_ahead, encoder
 ):
-    settings = of_encoder(encoder) | HINTS
+    settings = {**of_encoder(encoder), **HINTS, "d": 8}
     selar, state, batch = begin(double=True, **settings)
     at = {name: p.detach().clone() for name, p in state.model.named_parameters()}
-    selar.step(state, batch, np.random.default_rng(0))
-    (args, _, _), points = asked[0], looked_ahead
-    needed = set()
-    for fold in args[3]:
-        leaf = {name: p.detach().requires_grad_() for name, p in at.items()}
-        slopes = torch.autograd.grad(
-            fold.meta_loss(leaf), list(leaf.values()), materialize_grads=True
-        )
+    terms, needed = selar.terms(state, batch), set()
+    for places in split_folds(8, 3, np.random.default_rng(0)):
+        leaf = {name: p.clone().requires_grad_() for name, p in at.items()}
+        loss = terms.fold(places).meta_loss(leaf)
+        slopes = torch.autograd.grad(loss, list(leaf.values()), materialize_grads=True)
         needed |= {name for name, g in zip(leaf, slopes, strict=True) if g.any()}
     assert needed >= {"embedding", "heads.weight_in", "heads.weight_out"}
-    assert not any(name.startswith("hints.") for name in needed)
-    if encoder != "han":  # which leaves out types that the primary task does not ask of
-        assert needed >= {n for n in at if n.startswith("encoder.")}
-    for point in points:
+    if encoder != "han":  # which has parameters for types that the primary task does not ask of
+        assert needed >= {name for name in at if name.startswith("encoder.")}
+    selar.step(state, batch, np.random.default_rng(0))
+    assert len(looked_ahead) == 3
+    for point in looked_ahead:
         assert needed <= {name for name, p in point.items() if not torch.equal(p, at[name])}
-        primary = [n for n in needed if n.startswith("heads.")]
-        assert all(not torch.equal(point[n][0], at[n][0]) for n in primary)
+        primary = [name for name in needed if name.startswith("heads.")]
+        assert all(not torch.equal(point[name][0], at[name][0]) for name in primary)
+
+
+def test_the_look_ahead_is_one_plain_step_without_the_fold(begin, looked_ahead):
+    selar, state, batch = begin(double=True, lr=0.3, weight_decay=0.5)
+    terms, o, c = evaluated(selar, state, batch)
+    w = state.weights(batch.view)
+    folds = split_folds(8, 3, np.random.default_rng(0))
+    expected = []
+    for places in folds:
+        kept = torch.ones(24, dtype=torch.float64).index_fill(0, places, 0)
+        inner = (kept * terms.losses(terms.outputs(w), c.detach())).sum() / kept.sum()
+        slopes = torch.autograd.grad(inner, list(w.values()), materialize_grads=True)
+        expected.append(
+            {n: p.detach() - 0.3 * g for (n, p), g in zip(w.items(), slopes, strict=True)}
+        )
+    selar.step(state, batch, np.random.default_rng(0))
+    for point, by_hand in zip(looked_ahead, expected, strict=True):
+        torch.testing.assert_close(point, by_hand)
 
 
 # What V and V_H are told
@@ -296,6 +324,16 @@ def test_a_node_task_is_last_among_rows_and_still_the_all_zero_task_of_label_one
     assert not xi[16:, 1:-1].any()
     assert xi[16:, -1].tolist() == [1.0] * 8
     assert xi[:16, 1:-1].sum(1).tolist() == [1.0] * 16
+
+
+def test_training_begins_as_without_v_by_the_clean_protocol_alone(toy):
+    for protocol in ("clean", "paper"):
+        config = SELAR.Config(batch=8, d=4, weighter_hidden=10, protocol=protocol)
+        selar = SELAR(config)
+        state = selar.init(toy, seed=0, split_seed=0)
+        batch = next(state.tasks.epoch(8, np.random.default_rng(0)))
+        _, _, (v,) = evaluated(selar, state, batch)
+        assert torch.allclose(v, torch.ones(24)) == (protocol == "clean")
 
 
 # Hints
