@@ -33,9 +33,10 @@ CORE = [
     "pandas>=2.1; python_version >= '3.12'",
     "pooch>=1.8",
     "pyarrow>=14",
-    "pymetis>=2023.1",
+    "pymetis>=2025.2",
     "scikit-learn>=1.4",
     "scipy>=1.12",
+    "threadpoolctl>=3",
     "torch>=2.4",
     "tqdm>=4.66",
 ]

@@ -54,7 +54,10 @@ def test_the_wheel_holds_every_source_file_under_its_installed_name(wheel: Path)
     expected = {
         f"{name}/{file.relative_to(ROOT / folder).as_posix()}"
         for folder, name in INSTALLED_AS.items()
-        for pattern in ("**/*.py", "**/*.cu", "**/*.cuh", "**/*.toml", "**/py.typed")
+        for pattern in (
+            *("**/*.py", "**/*.cu", "**/*.cuh", "**/*.toml"),
+            *("**/*.jinja", "**/py.typed"),
+        )
         for file in (ROOT / folder).glob(pattern)
     }
     names = zipfile.ZipFile(wheel).namelist()

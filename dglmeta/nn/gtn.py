@@ -10,21 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from dglmeta import ops
 from dglmeta.errors import ConfigError, DataError, DeviceError, SchemaError
 from dglmeta.graph import Adjacency, Homogeneous, MetaPath, Schema
 from dglmeta.graph.schema import Step
-from dglmeta.kernels.twins import twin
 from dglmeta.nn.encoder import Encoder, Messages, check_widths, with_loops
+from dglmeta.nn.sparse_product import SparseProduct
 
 __all__ = ["GTN"]
 
 Form = Literal["chain", "product"]
-
-DENSE_ROWS = 512
-"""Rows of a sparse product whose gradient is made dense at a time."""
 
 _kinds: WeakKeyDictionary[Adjacency | Homogeneous, dict[Any, Tensor]] = WeakKeyDictionary()
 """Numbers of the types of messages, by how types are counted and where the numbers lie.
@@ -58,7 +54,7 @@ class GTN(Encoder):
         Let messages run against the edges of a heterograph too, as edge types of their own.
     form : {"chain", "product"}
         "chain": ``A_c0 (A_c1 (.. X W))`` from right to left, all channels in one pass over the
-        edges a factor; a column of ones beside X W gives the row sums. Differentiable as ops are.
+        edges a factor, and so the row sums, with ones for X W. Differentiable as ops are.
         "product": H_c itself, by sparse products from left to right. For comparison: on the host
         only, first derivatives only, and as large as the products are.
 
@@ -101,8 +97,11 @@ class GTN(Encoder):
         form: Form = "chain",
     ) -> None:
         super().__init__(both_ways=both_ways)
-        self.steps = _steps(schema, both_ways) if isinstance(schema, Schema) else None
-        self.n_edge_types = schema if self.steps is None else len(self.steps)
+        self.steps: tuple[Step, ...] | None = None
+        if isinstance(schema, Schema):
+            self.steps = _steps(schema, both_ways)
+            schema = len(self.steps)
+        self.n_edge_types = schema
         width = d_out if d_hidden is None else d_hidden
         numbers = {"n_channels": n_channels, "n_layers": n_layers}
         check_widths(
@@ -168,13 +167,11 @@ class GTN(Encoder):
 
     def propagate(self, layers: list[Messages], h: Tensor) -> Tensor:
         """Row-normalised H_c h W of every channel, and the linear map of them all."""
-        x = h @ self.weight
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)  # (N, d + 1)
         factors = self.selection().flip(1).unbind(1)  # in the order of hops, each (C, types + 1)
-        y = (_by_hops if self.form == "chain" else _by_product)(layers, factors, x)
-        y, mass = y.split([self.weight.shape[1], 1], dim=2)
-        mean = y * mass.masked_fill(mass == 0, 1.0).reciprocal()  # (n, C, d)
-        return self.out(torch.relu(mean).flatten(1))
+        average = _by_hops if self.form == "chain" else _by_product
+        mean = average(layers, factors, h @ self.weight)  # (n, C, d)
+        out: Tensor = self.out(torch.relu(mean).flatten(1))
+        return out
 
     def _numbers(self, g: Adjacency | Homogeneous) -> npt.NDArray[np.int64]:
         """(n_edges,) by edge id: number of the edge's type among those chosen from."""
@@ -193,7 +190,7 @@ class GTN(Encoder):
                 f"got {g.n_edge_types}. Set both_ways alike, or give GTN the schema."
             )
         number = {step: k for k, step in enumerate(self.steps)}
-        unknown = [step for step in g.edge_offsets if step not in number]
+        unknown = [step for step in g.edge_offsets if Step(*step) not in number]
         if unknown:
             (source, relation, target), forward = unknown[0]
             raise SchemaError(
@@ -201,7 +198,7 @@ class GTN(Encoder):
                 f"{(source, relation, target)} walked {'along' if forward else 'against'} its "
                 f"direction. Give the graph's schema, and both_ways as the graph was made."
             )
-        return np.array([number[step] for step in g.edge_offsets], np.int64)[g.edge_types]
+        return np.array([number[Step(*step)] for step in g.edge_offsets], np.int64)[g.edge_types]
 
 
 def _steps(schema: Schema, both_ways: bool) -> tuple[Step, ...]:
@@ -232,15 +229,30 @@ def _edge_weights(messages: Messages, shares: Tensor) -> Tensor:
 
 
 def _by_hops(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Tensor:
-    """(n, C, d) products H_c x, from right to left."""
-    x = x.unsqueeze(1).expand(-1, len(factors[0]), -1)
-    for messages, shares in zip(layers, factors, strict=True):
-        x = ops.spmm(messages.adjacency, x, _edge_weights(messages, shares).T.contiguous())
+    """(n, C, d) row-normalised H_c x, from right to left.
+
+    The row sums H_c 1 come first, in hops of their own: they then go into the weights of the last
+    factor, which are fewer than embeddings.
+    """
+    weights = [_edge_weights(m, f).T.contiguous() for m, f in zip(layers, factors, strict=True)]
+    adjacencies = [messages.adjacency for messages in layers]
+    mass = ops.segment_sum(adjacencies[0], weights[0])  # (n, C)
+    for adj, weight in zip(adjacencies[1:], weights[1:], strict=True):
+        mass = ops.spmm(adj, mass.unsqueeze(-1), weight).squeeze(-1)
+    weights[-1] = weights[-1] * ops.gather_src(adjacencies[-1], _inverse(mass))
+    x = x.unsqueeze(1).expand(-1, mass.shape[1], -1)
+    for adj, weight in zip(adjacencies, weights, strict=True):
+        x = ops.spmm(adj, x, weight)
     return x
 
 
+def _inverse(mass: Tensor) -> Tensor:
+    """1 / mass; where that is zero, so is all it multiplies, and any number will do."""
+    return mass.masked_fill(mass == 0, 1.0).reciprocal()
+
+
 def _by_product(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Tensor:
-    """(n, C, d) products H_c x, each H_c made first, from left to right."""
+    """(n, C, d) row-normalised H_c x, each H_c made first, from left to right."""
     if layers[0].adjacency.device != "cpu":
         raise DeviceError(
             "GTN: expected a graph on the CPU with form='product', got one on a GPU. "
@@ -258,8 +270,9 @@ def _by_product(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) 
     for values in zip(*entries, strict=True):
         adj, product = patterns[0], values[0]
         for b, b_values in zip(patterns[1:], values[1:], strict=True):
-            product, adj = _SparseProduct.apply(adj, product, b, b_values)
-        channels.append(ops.spmm(adj, x, product))
+            product, adj = SparseProduct.apply(adj, product, b, b_values)
+        mass = ops.segment_sum(adj, product)
+        channels.append(ops.spmm(adj, x, product) * _inverse(mass).unsqueeze(-1))
     return torch.stack(channels, dim=1)
 
 
@@ -272,69 +285,3 @@ def _without_parallel(adj: Adjacency) -> tuple[Adjacency, Tensor]:
     entry[slice(None) if adj.edge_ids is None else adj.edge_ids] = np.cumsum(first) - 1
     indptr = np.append(0, np.cumsum(first))[adj.indptr]
     return Adjacency(indptr, adj.indices[first], None, adj.n_dst), torch.from_numpy(entry)
-
-
-class _SparseProduct(torch.autograd.Function):
-    """C = A B of sparse matrices without parallel entries: the values of C, and its pattern.
-
-    The kernel sums in float64. dA is ``dC B^T`` in A's places and dB is ``A^T dC`` in those of B;
-    neither can be differentiated again.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, a: Adjacency, a_values: Tensor, b: Adjacency, b_values: Tensor
-    ) -> tuple[Tensor, Adjacency]:
-        """Values by position, and the adjacency they belong to."""
-        *structure, values = twin("spgemm", a.indptr).multiply_values(
-            a.indptr,
-            a.indices,
-            _float64(a_values),
-            b.indptr,
-            b.indices,
-            _float64(b_values),
-            b.n_dst,
-        )
-        ctx.structures = a, b, Adjacency(*structure, None, b.n_dst)
-        ctx.save_for_backward(a_values, b_values)
-        return torch.from_numpy(values).to(a_values.dtype), ctx.structures[-1]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
-        """Both factors' gradients."""
-        (a, b, c), (a_values, b_values) = ctx.structures, ctx.saved_tensors
-        turned = b.T
-        d_a = np.zeros(a.n_edges)
-        d_a[b.out_degrees[a.indices] > 0] = twin("spgemm_masked", a.indptr).multiply_masked(
-            c.indptr,
-            c.indices,
-            _float64(grad),
-            turned.indptr,
-            turned.indices,
-            _float64(b_values)[turned.edge_ids],
-            a.indptr,
-            a.indices,
-            a.n_dst,
-        )[2]
-        # A row of A^T dC meets long rows of both, and few of the results are wanted: dot products
-        # of dense columns are cheaper.
-        d_b = torch.zeros_like(b_values)
-        for begin in range(0, a.n_src, DENSE_ROWS):
-            columns = (_dense_columns(m, v, begin) for m, v in ((a, a_values), (c, grad)))
-            d_b += ops.sddmm(b, *columns)
-        return None, torch.from_numpy(d_a).to(a_values.dtype), None, d_b
-
-
-def _dense_columns(adj: Adjacency, values: Tensor, begin: int) -> Tensor:
-    """(n_dst, up to DENSE_ROWS): rows from ``begin`` on, turned; values are by position."""
-    indptr = adj.indptr[begin : begin + DENSE_ROWS + 1]
-    here = slice(int(indptr[0]), int(indptr[-1]))
-    rows = torch.from_numpy(np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)))
-    dense = values.new_zeros(adj.n_dst, len(indptr) - 1)
-    dense[torch.from_numpy(adj.indices[here]), rows] = values[here]
-    return dense
-
-
-def _float64(values: Tensor) -> npt.NDArray[np.float64]:
-    return values.detach().double().numpy()

@@ -293,16 +293,17 @@ def _draw_line(ax: Any, line: Line) -> None:
     alone = {"marker": "o", "markersize": 4} if len(line.x) == 1 else {}
     width, alpha = (0.8, 0.4) if line.faint else (1.6, 1.0)
     ax.plot(line.x, line.y, color=colour, ls=line.style, lw=width, alpha=alpha, **alone)
-    if line.mark in line.x:
+    if line.mark is not None and line.mark in line.x:
         y = line.y[list(line.x).index(line.mark)]
         ax.plot([line.mark], [y], "o", color=colour, ms=3.5 if line.faint else 5)
 
 
 def _mark_best(ax: Any, best: int, lines: Sequence[Line]) -> None:
-    """A line at the best epoch, and above the axes its number and, of a sole line, its value."""
+    """A line at the best epoch; above the axes its number, and its value where a dot marks it."""
     ax.axvline(best, color=PALE, lw=0.8, ls=(0, (2, 2)), zorder=0)
-    values = [y for line in lines for x, y in zip(line.x, line.y, strict=True) if x == best]
-    value = f": {values[0]:.4f}" if len(lines) == 1 and values else ""
+    marked = [ln for ln in lines if ln.mark is not None]
+    values = [y for line in marked for x, y in zip(line.x, line.y, strict=True) if x == best]
+    value = f": {values[0]:.4f}" if len(values) == 1 else ""
     low, high = ax.get_xlim()
     side = "left" if best < (low + high) / 2 else "right"
     ax.text(best, 1.01, f"best, epoch {best}{value}", transform=ax.get_xaxis_transform(),

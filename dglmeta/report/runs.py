@@ -94,7 +94,7 @@ class Run:
         if self.result is not None and "best_epoch" in self.result:
             return int(self.result["best_epoch"])
         names = [k for e in self.epochs for k in e if k.startswith("valid_")]
-        monitor = "valid_auc" if "valid_auc" in names else next(iter(names), None)
+        monitor = "valid_auc" if "valid_auc" in names else next(iter(names), "")
         told = [e for e in self.epochs if math.isfinite(e.get(monitor, math.nan))]
         return max(told, key=lambda e: e[monitor])["epoch"] if told else None
 
@@ -133,7 +133,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         kind = json.dumps([run.facts.get(k) for k in KINDS])
         settings = json.dumps(run.config["config"], sort_keys=True)
         alike.setdefault(kind, {}).setdefault(settings, []).append(run)
-    groups = []
+    groups: list[Group] = []
     for by_settings in alike.values():
         configs = [members[0].config["config"] for members in by_settings.values()]
         apart = sorted({k for c in configs for k in c if any(c[k] != o.get(k) for o in configs)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ __all__ = ["JointBatch", "JointTasks"]
 
 Ids = npt.NDArray[np.int64]
 Drawn: TypeAlias = PairBatch | ClassBatch
+Row: TypeAlias = tuple[Ids, Ids, npt.NDArray[Any]]
+"""Source, target and label of a task's samples."""
 
 
 class JointBatch(NamedTuple):
@@ -127,7 +129,7 @@ class JointTasks:
         return _kind(self.primary) is not None
 
     @property
-    def auxiliary_pairs(self) -> list[PairTask]:
+    def auxiliary_pairs(self) -> list[PairTask | ClassTask]:
         """The auxiliary tasks about pairs, in the order of their rows."""
         return [task for t, task in self._pairs if t > 0]
 
@@ -197,7 +199,7 @@ class JointTasks:
         n = len(drawn[0].src)
         return Samples(*_columns(pairs, n, np.float32), *_columns(classes, n, np.int64))
 
-    def _row(self, task: PairTask | ClassTask | NodeTask, drawn: Drawn) -> tuple[Ids, Ids, Ids]:
+    def _row(self, task: PairTask | ClassTask | NodeTask, drawn: Drawn) -> Row:
         """Source, target and label of a task's samples, by nodes over all types."""
         src = drawn.src + self._first(task.source_type)
         if drawn.dst is None:
@@ -205,7 +207,7 @@ class JointTasks:
         return src, drawn.dst + self._first(task.target_type), drawn.label
 
     def _first(self, node_type: str | None) -> int:
-        return 0 if node_type in (None, ALL_TYPES) else self.graph.offsets[node_type]
+        return 0 if node_type is None or node_type == ALL_TYPES else self.graph.offsets[node_type]
 
     def _to_device(self, samples: Samples) -> Samples:
         return Samples(*(t.to(self.device) for t in samples))
@@ -217,10 +219,11 @@ def _kind(task: PairTask | ClassTask | NodeTask) -> ClassKind | None:
     return None if n_classes is None else ClassKind(n_classes, task.target_type is not None)
 
 
-def _columns(rows: Sequence[tuple[Ids, Ids, Ids]], n: int, label: type) -> Iterator[Tensor]:
+def _columns(rows: Sequence[Row], n: int, label: type[np.generic]) -> Iterator[Tensor]:
     """Sources, targets and labels of tasks, each (n_rows, n)."""
-    for column, dtype in enumerate((np.int64, np.int64, label)):
-        out = np.empty((len(rows), n), dtype)
+    dtypes: tuple[type[np.generic], ...] = (np.int64, np.int64, label)
+    for column, dtype in enumerate(dtypes):
+        out: npt.NDArray[Any] = np.empty((len(rows), n), dtype)
         for row, values in enumerate(rows):
             out[row] = values[column]
         yield torch.from_numpy(out)

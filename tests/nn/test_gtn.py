@@ -93,7 +93,7 @@ def test_the_chain_and_the_product_have_the_same_gradients():
 
 
 def test_a_product_of_more_rows_than_are_made_dense_at_once_has_the_same_gradients(monkeypatch):
-    monkeypatch.setattr("dglmeta.nn.gtn.DENSE_ROWS", 3)
+    monkeypatch.setattr("dglmeta.nn.sparse_product.DENSE_ROWS", 3)
     test_the_chain_and_the_product_have_the_same_gradients()
 
 

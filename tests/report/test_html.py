@@ -53,7 +53,8 @@ def a_run(
 ) -> Path:
     """A run's folder, written by what writes it in training."""
     folder = RunFolder(path)
-    config = {"encoder": "gcn", "strategy": strategy, "lr": 0.01, "bias": True, **settings}
+    config = {"encoder": "gcn", "strategy": strategy, "lr": 0.01, "bias": True, "labels": "",
+              **settings}  # fmt: skip
     what = {"system": "selar", "data": data, "seed": seed, "split_seed": 0}
     folder.begin(what, config, resume=False)
     if lines is None:
@@ -181,6 +182,7 @@ def test_headline_cost_settings_and_versions_are_written_for_people(page):
         assert told in page.text
     assert "lr 0.01" in page.text
     assert "bias yes" in page.text
+    assert "labels none" in page.text
     assert "f" * 12 in page.text
     assert "f" * 13 not in page.text
 
