@@ -152,6 +152,11 @@ def test_several_metapaths_follow_one_flag(tmp_path, capsys):
     assert json.loads((tmp_path / "result.json").read_text())["config"]["metapaths"] == paths
 
 
+def test_several_numbers_follow_one_flag_and_may_be_negative(tmp_path, capsys):
+    assert main([*TRAIN_TOY, "--fanouts", "-1", "3", "--out", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "result.json").read_text())["config"]["fanouts"] == [-1, 3]
+
+
 @pytest.mark.parametrize("split", ["test", "valid"])
 def test_evaluate_gives_what_training_found(finished, split, capsys):
     assert main(["evaluate", str(finished), "--split", split, "--json"]) == 0
@@ -213,7 +218,8 @@ def test_help_lists_the_settings_of_the_system(capsys):
     assert stop.value.code == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "--data-dir" in printed
-    assert '--strategy STRATEGY {"vanilla", "weights-only", "multi-task", "selar"}' in printed
+    strategies = '{"vanilla", "weights-only", "multi-task", "selar", "selar+hint"}'
+    assert f"--strategy STRATEGY {strategies}" in printed
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "dglmeta train SYSTEM --help" in capsys.readouterr().out
@@ -239,6 +245,9 @@ def test_help_lists_the_settings_of_the_system(capsys):
         ((*TRAIN_TOY, "--lr", "fast"), "--lr: invalid float value: 'fast'"),
         ((*TRAIN_TOY, "--d", "1.5"), "--d: invalid int value: '1.5'"),
         ((*TRAIN_TOY, "--lr"), "--lr: expected one argument"),
+        ((*TRAIN_TOY, "--fanouts", "2", "few"), "--fanouts: invalid int value: 'few'"),
+        ((*TRAIN_TOY, "--fanouts", "0"), "expected fanouts of -1 or at least 1, got (0,)"),
+        ((*TRAIN_TOY, "--auxiliary", "degrees"), "expected auxiliary among"),
         ((*TRAIN_TOY, "--lr", "0"), "expected lr > 0, got 0.0"),
         ((*TRAIN_TOY, "--strategy", "best"), "expected strategy among"),
         ((*TRAIN_TOY, "--metapaths", "user-itm-user"), "unknown node type 'itm'"),

@@ -55,6 +55,8 @@ class Config:
         Of the kind "metapath"; those the data set recommends when empty.
     labels : str
         Folder of a label store to draw the meta-path tasks from; drawn from the graph when empty.
+    unit_features : bool
+        Scale every node's features, where the data has any, to length one.
     d, n_layers : int
         Width of embeddings, and number of encoder layers.
     batch : int
@@ -102,6 +104,7 @@ class Config:
     auxiliary: tuple[str, ...] = ("metapath",)
     metapaths: tuple[str, ...] = ()
     labels: str = ""
+    unit_features: bool = False
     d: int = 16
     n_layers: int = 2
     batch: int = 1024

@@ -111,7 +111,8 @@ def published_metrics(state: State, part: str, size: int = 1024) -> dict[str, fl
         with torch.no_grad():
             model = state.judged
             w = dict(model.named_parameters())
-            w["embedding"] = model.embedding[batch.view.nodes]
+            if model.features is None:
+                w["embedding"] = model.embedding[batch.view.nodes]
             (s,) = torch.func.functional_call(model, w, (located,))
         logits.append(s.numpy())
     return link_metrics(np.concatenate(logits), asked.rows.label)

@@ -191,7 +191,7 @@ def _hubs(
 def _model(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks) -> JointModel:
     """w, before the first step."""
     encoder = _encoder(config, ds, training, tasks)
-    features = _features(training, tasks.device)
+    features = _features(training, tasks.device, config.unit_features)
     inputs = tasks.graph.adjacency.n_src if features is None else features
     n_hints = len(tasks.auxiliary_pairs)
     hints = None
@@ -239,7 +239,7 @@ def _han(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks) ->
     return HAN(training.schema, paths, config.d, config.d)
 
 
-def _features(training: HeteroCSR, device: str) -> FeatureMatrix | None:
+def _features(training: HeteroCSR, device: str, unit: bool) -> FeatureMatrix | None:
     """Features of all nodes in one sparse matrix; None where some type has none."""
     data = [training.node_data.get(t, {}).get(FEATURES) for t in training.schema.node_types]
     if any(x is None for x in data) or len({x.shape[1:] for x in data}) != 1:
@@ -247,5 +247,8 @@ def _features(training: HeteroCSR, device: str) -> FeatureMatrix | None:
     dense = np.concatenate(data)
     nodes, columns = np.nonzero(dense)
     adj = Adjacency.from_coo(nodes, columns, dense.shape).to(device)
-    values = torch.from_numpy(dense[nodes, columns].astype(np.float32)).to(device)
+    values = torch.from_numpy(dense[nodes, columns].astype(np.float32))
+    if unit:
+        values /= torch.from_numpy(np.sqrt(np.bincount(nodes, values.numpy() ** 2))[nodes])
+    values = values.to(device)
     return FeatureMatrix(adj, None if bool((values == 1).all()) else values)

@@ -1,10 +1,10 @@
-"""Stacked heads score as one plain network a task would."""
+"""Stacked heads score as one plain network a task would; heads of classes as their formula."""
 
 import pytest
 import torch
 from torch import nn
 
-from dglmeta.nn import PairHeads
+from dglmeta.nn import ClassHead, PairHeads
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +62,30 @@ def test_heads_begin_as_linear_layers_do():
         bound = fan_in**-0.5
         assert parameter.abs().max() <= bound
         assert parameter.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+
+
+def test_a_pairs_logit_is_the_product_of_what_its_ends_are_projected_to():
+    heads, z = PairHeads(3, 4), torch.randn(9, 4)
+    src, dst = torch.randint(9, (2, 2, 5)).unbind()
+    left, right = (heads.project(z[ends]) for ends in (src, dst))  # (2, 5, 4): the first two tasks
+    assert torch.allclose(heads(z, src, dst), (left * right).sum(-1))
+
+
+@pytest.mark.parametrize("hidden", [0, 7])
+@pytest.mark.parametrize("of_pairs", [False, True])
+def test_logits_of_classes_are_those_of_the_node_or_of_the_ends_distance(hidden, of_pairs):
+    head, z = ClassHead(4, 3, of_pairs=of_pairs, hidden=hidden), torch.randn(9, 4)
+    src, dst = torch.randint(9, (2, 5))
+    h = (z[src] - z[dst]).abs() if of_pairs else z[src]
+    first, *rest = (layer for layer in head.layers if isinstance(layer, nn.Linear))
+    expected = first(h)
+    for layer in rest:
+        expected = layer(torch.relu(expected))
+    assert torch.allclose(head(z, src, dst), expected)
+    assert head(z, src, dst).shape == (5, 3)
+
+
+def test_the_ends_of_a_pair_of_a_class_may_change_places():
+    head, z = ClassHead(4, 3, of_pairs=True), torch.randn(9, 4)
+    src, dst = torch.randint(9, (2, 5))
+    assert torch.equal(head(z, src, dst), head(z, dst, src))

@@ -11,6 +11,7 @@ import torch
 
 import dglmeta as dm
 from dglmeta.data import Dataset, LabelledNodes, NodeSplit
+from dglmeta.errors import ConfigError
 from dglmeta.graph import HeteroCSR
 from dglmeta.systems import SELAR
 
@@ -118,3 +119,14 @@ def looked_ahead(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor
     for module in (selar, selar_published):
         monkeypatch.setattr(module, "hypergradient", watched)
     return points
+
+
+@pytest.fixture
+def refused() -> Callable[..., None]:
+    """Settings that must be refused, with a message."""
+
+    def check(message: str, **settings: Any) -> None:
+        with pytest.raises(ConfigError, match=message):
+            SELAR.Config(**settings)
+
+    return check

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import dglmeta as dm
 from dglmeta import systems
 from dglmeta.data import Dataset, Rows
 from dglmeta.errors import ConfigError, DeviceError
@@ -23,6 +22,22 @@ ALL = [
 SMALL = {"selar": {"batch": 8, "epochs": 4, "d": 4, "weighter_hidden": 10}}
 """Settings that make each system quick on toy."""
 
+VARIANTS = {
+    "selar": {
+        "": {},
+        "hint": {
+            "strategy": "selar+hint",
+            "encoder": "gat",
+            "auxiliary": ("metapath", "degree"),
+            "dropout": 0.2,
+            "attenuation": 0.5,
+        },
+        "sampled": {"strategy": "selar+hint", "fanouts": (2, 2), "encoder": "sage"},
+        "paper": {"strategy": "selar+hint", "protocol": "paper", "fanouts": (2, 2)},
+    }
+}
+"""Ways to run each system that must keep the same promises."""
+
 METRICS = {"selar": {"auc", "ap", "f1"}}
 """What each system measures on a split."""
 
@@ -33,24 +48,37 @@ RESULT_FIELDS = {
 }
 
 
-@pytest.fixture(scope="module", params=ALL, ids=lambda kind: kind.name)
+class Case:
+    """A system with settings that make it quick."""
+
+    def __init__(self, kind, variant):
+        self.name, self.Config, self.monitor = kind.name, kind.Config, kind.monitor
+        self.kind, self.variant = kind, variant
+
+    def __str__(self):
+        return f"{self.name} {self.variant}".strip()
+
+    def small(self):
+        settings = SMALL[self.name] | VARIANTS[self.name][self.variant]
+        return self.kind(self.Config(**settings))
+
+
+CASES = [Case(kind, variant) for kind in ALL for variant in VARIANTS[kind.name]]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def kind(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def toy():
-    return dm.load_dataset("toy")
-
-
-@pytest.fixture(scope="module")
 def result_and_folder(kind, toy, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / kind.name
+    folder = tmp_path_factory.mktemp("runs") / str(kind)
     return small(kind).fit(toy, seed=0, out=folder), folder
 
 
 def small(kind):
-    return kind(kind.Config(**SMALL[kind.name]))
+    return kind.small()
 
 
 def test_the_config_is_frozen_and_knows_no_other_fields(kind):

@@ -8,7 +8,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import torch
+
+from dglmeta.systems import SELAR
 
 EPOCHS = 60
 COMMAND = [sys.executable, "-m", "dglmeta", "train", "selar", "--data", "toy"]
@@ -72,3 +76,50 @@ def test_a_stopped_run_resumes_to_exactly_the_uninterrupted_one(
     assert not (tmp_path / "result.json").exists()
     finish(tmp_path, "--resume")
     assert outcome(tmp_path) == uninterrupted
+
+
+# In one process, whatever there is to remember
+
+HINTS = {"strategy": "selar+hint", "attenuation": 0.5}
+RUNS = {
+    "hint, dropout": ("toy", HINTS | {"dropout": 0.3}),
+    "sampled": ("toy", {"fanouts": (2, 2), "weight_decay": 0.01}),
+    "sampled hint, dropout": ("toy", HINTS | {"fanouts": (2, 2), "dropout": 0.3}),
+    "adam look-ahead": ("toy", {"look_ahead": "adam"}),
+    "not averaged": ("toy", {"averaging": 0.0}),
+    "paper": ("toy", HINTS | {"protocol": "paper", "fanouts": (2, 2)}),
+    "nodes": ("labelled", HINTS | {"dropout": 0.3, "auxiliary": ("metapath", "degree")}),
+    "features, sampled": ("described", {"fanouts": (2, 2), "dropout": 0.3}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_in_two_parts_is_the_run_in_one(name, tmp_path, request):
+    data, settings = RUNS[name]
+    ds = request.getfixturevalue(data)
+
+    def run(folder, epochs, **options):
+        given = {"batch": 6, "d": 4, "weighter_hidden": 10, **settings}
+        config = SELAR.Config(**given, epochs=epochs, patience=5)
+        return SELAR(config).fit(ds, seed=1, out=tmp_path / folder, **options)
+
+    whole = run("whole", 5)
+    run("parts", 2)
+    resumed = run("parts", 5, resume=True)
+    assert resumed.history.metrics == whole.history.metrics
+    assert resumed.metrics == whole.metrics
+    for node_type, z in whole.embed().items():
+        assert np.array_equal(resumed.embed()[node_type], z)
+    saved = [
+        torch.load(tmp_path / f / "checkpoint.pt", weights_only=True) for f in ("whole", "parts")
+    ]
+    assert flat(saved[0]["state"]) == flat(saved[1]["state"])
+
+
+def flat(value, at=""):
+    """Every number of a checkpoint by where it lies."""
+    if isinstance(value, dict):
+        return {k: v for key, part in value.items() for k, v in flat(part, f"{at}/{key}").items()}
+    if isinstance(value, list | tuple):
+        return flat(dict(enumerate(value)), at)
+    return {at: value.tolist() if isinstance(value, torch.Tensor) else value}

@@ -83,6 +83,52 @@ def test_a_data_set_without_tuned_settings_has_none():
     assert packaged_config("selar", "no-such-data") == {}
 
 
+PACKAGED = """
+[config]
+lr = 0.1
+d = 16
+batch = 8
+epochs = 5
+[encoder.gat]
+d = 32
+batch = 9
+epochs = 6
+[strategy.selar]
+batch = 10
+epochs = 7
+[encoder.gat.strategy.selar]
+epochs = 8
+"""
+
+
+@pytest.mark.parametrize(
+    ("strategy", "encoder", "expected"),
+    [
+        ("", "", (16, 8, 5)),
+        ("selar", "", (16, 10, 7)),
+        ("", "gat", (32, 9, 6)),
+        ("selar", "gat", (32, 10, 8)),
+        ("vanilla", "gin", (16, 8, 5)),
+    ],
+)
+def test_tables_of_an_encoder_and_a_strategy_override_in_rising_order(
+    tmp_path, monkeypatch, strategy, encoder, expected
+):
+    (tmp_path / "selar-some.toml").write_text(PACKAGED)
+    monkeypatch.setattr("dglmeta.train.config.resources.files", lambda package: tmp_path)
+    found = packaged_config("selar", "some", strategy, encoder)
+    assert found == {"lr": 0.1, **dict(zip(("d", "batch", "epochs"), expected, strict=True))}
+
+
+def test_a_list_of_numbers_is_read_as_a_tuple(tmp_path):
+    @dataclass(frozen=True)
+    class Sampled:
+        fanouts: tuple[int, ...] = ()
+
+    (tmp_path / "c.toml").write_text("fanouts = [8, -1]")
+    assert config_from_dict(Sampled, read_config_file(tmp_path / "c.toml")) == Sampled((8, -1))
+
+
 def test_a_folder_to_be_read_must_be_there_and_is_not_made(tmp_path):
     with pytest.raises(DataError, match="got .*gone, which is not there"):
         RunFolder(tmp_path / "gone", write=False)
