@@ -80,6 +80,8 @@ class Attention(torch.autograd.Function):
                 ctx.adj, inputs, ctx.slope, output, ctx.kept, grad
             )
             return None, *gradients, None
+        # As views, so that derivatives are partial ones where scores were computed from x itself.
+        inputs = [t.view_as(t) for t in inputs]
         wanted = [t for t, need in zip(inputs, ctx.needs_input_grad[1:4], strict=True) if need]
         y = composed_attention(ctx.adj, *inputs, ctx.slope)
         found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))

@@ -19,7 +19,7 @@ Source: the program that goes with Hwang et al., arXiv 2007.08294, read for what
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +101,7 @@ def _published_sizes(system: SELAR, w: Params) -> Params:
 
 def published_metrics(state: State, part: str, size: int = 1024) -> dict[str, float]:
     """AUC, AP and F1 of a part of the split, by sampled neighbourhoods."""
-    assert isinstance(state.primary, LinkPrediction)
-    asked = state.primary.asked(part)
+    asked = cast(LinkPrediction, state.primary).asked(part)
     rng, logits = np.random.default_rng(SEED), []
     for begin in range(0, len(asked), size):
         rows = np.arange(begin, min(begin + size, len(asked)))

@@ -31,6 +31,7 @@ from dglmeta.tasks import (
     AUXILIARY,
     ClassTask,
     JointTasks,
+    LinkPrediction,
     MetaPathTask,
     PairTask,
     Surroundings,
@@ -65,10 +66,10 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     strategy = STRATEGIES[config.strategy]
     split = split_of(config.task, ds, split_seed)
     primary = primary_task(config.task, ds, split)
-    if config.protocol == "paper" and not isinstance(split, LinkSplit):
+    if config.protocol == "paper" and type(primary) is not LinkPrediction:
         raise ConfigError(
-            f"SELAR.Config: expected protocol 'clean' with {ds.name}, got 'paper'. The published "
-            f"program predicts links only."
+            f"SELAR.Config: expected protocol 'clean' where {ds.name} asks for "
+            f"{type(primary).__name__}, got 'paper'. The published program predicts links only."
         )
     training = split.training_graph(ds.csr)
     everything = training.homogeneous(both_ways=True)
@@ -129,7 +130,8 @@ def _auxiliary(
             continue
         for path in config.metapaths or ds.metapaths:
             if config.labels:
-                tasks.append(MetaPathTask.from_store(config.labels, path, training))
+                stored = MetaPathTask.from_store(config.labels, path, training, target=target)
+                tasks.append(stored)
             else:
                 tasks.append(MetaPathTask.from_graph(training, path, target=target))
     return tasks

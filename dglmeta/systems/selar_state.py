@@ -89,7 +89,7 @@ class State:
         """w, with the embeddings of the view's nodes alone."""
         w = parameters_of(self.model)
         if self.row_optimizer is not None and view.nodes is not None:
-            w["embedding"] = w["embedding"].detach()[view.nodes]
+            w["embedding"] = w["embedding"].detach().index_select(0, view.nodes)
         return w
 
     def move(self, gradients: Params, view: View) -> None:

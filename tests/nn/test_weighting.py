@@ -5,7 +5,6 @@ import torch
 
 from dglmeta.nn import SampleWeighter
 
-
 TASKS = torch.tensor([[0], [1], [2]])
 """One task a row, broadcast over its samples."""
 

@@ -56,6 +56,25 @@ def test_neither_direction_makes_arrays_of_the_size_of_the_edges():
         ops.attention(adj, *inputs(adj, 2)).sum().backward()
 
 
+@pytest.mark.parametrize("heads", [(), (1,), (2,)])
+def test_gradients_to_be_differentiated_are_right_where_scores_come_from_the_features(adj, heads):
+    *_, h = inputs(adj, *heads)
+    a, b = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    square = Adjacency.from_coo(*adj.coo(), (max(adj.shape),) * 2)
+    h = torch.cat([h, h.new_ones(square.n_dst - len(h), *h.shape[1:])]).requires_grad_()
+    fused, steps = (
+        f(square, (h * a).sum(-1), (h * b).sum(-1), h, slope)
+        for f, slope in ((lambda *t: ops.attention(*t[:4], negative_slope=t[4]), 0.2),
+                         (step_by_step, 0.2))
+    )  # fmt: skip
+    ours, theirs = (
+        torch.autograd.grad(y.square().sum(), h, create_graph=True)[0] for y in (fused, steps)
+    )
+    torch.testing.assert_close(ours, theirs)
+    second, expected = (torch.autograd.grad(g.square().sum(), h)[0] for g in (ours, theirs))
+    torch.testing.assert_close(second, expected)
+
+
 @pytest.mark.parametrize("wanted", [0, 1, 2])
 def test_second_derivatives_exist_for_each_input_alone(wanted):
     adj = Adjacency.from_coo([2, 0, 0, 2, 4, 2], [1, 3, 3, 0, 1, 1], (5, 4))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dglmeta.data import LinkSplit, Rows
 from dglmeta.errors import DataError
-from dglmeta.tasks import LinkTask
+from dglmeta.tasks import LinkTask, TargetEdges
 
 RATED = ("user", "rated", "item")
 
@@ -58,3 +58,17 @@ def test_training_rows_of_one_kind_are_refused(label):
     split = LinkSplit(RATED, one_kind, rows(4), rows(4), none, none)
     with pytest.raises(DataError, match=f"got {int(3 * label)} positives among 3 rows"):
         LinkTask.of_training(split)
+
+
+def test_target_edges_are_those_of_the_positive_rows_both_ways(training):
+    everything = training.graph.homogeneous(both_ways=True)
+    edges, task = TargetEdges(training.split, everything), LinkTask.of_training(training.split)
+    src, dst = everything.adjacency.coo()
+    item = everything.offsets["item"]
+    for rows in (np.array([3, 0, 8]), np.arange(len(task)), np.zeros(0, np.int64)):
+        pairs, ids = task.take(rows), edges.asked(rows)
+        asked = pairs.label > 0
+        one_way = set(zip(pairs.src[asked], pairs.dst[asked] + item, strict=True))
+        expected = one_way | {(v, u) for u, v in one_way}
+        assert set(zip(src[ids], dst[ids], strict=True)) == expected
+        assert len(ids) == 2 * asked.sum()
