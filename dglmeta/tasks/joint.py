@@ -152,11 +152,10 @@ class JointTasks:
         for rows in self.primary.epoch(min(batch, len(self.primary)), rng):
             yield self.draw(rows, rng)
 
-    def draw(self, rows: Ids, rng: np.random.Generator, *, auxiliary: bool = True) -> JointBatch:
+    def draw(self, rows: Ids, rng: np.random.Generator) -> JointBatch:
         """The batch of the given primary samples, with as many of each auxiliary task."""
         drawn: dict[int, Drawn] = {0: self.primary.take(rows)}
-        if auxiliary:
-            drawn |= {t: task.draw(len(rows), rng) for t, task in enumerate(self.auxiliary, 1)}
+        drawn |= {t: task.draw(len(rows), rng) for t, task in enumerate(self.auxiliary, 1)}
         removed = np.zeros(0, np.int64) if self.target is None else self.target.asked(rows)
         return self.around(self._stack(drawn), removed, rng)
 

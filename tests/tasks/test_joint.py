@@ -144,12 +144,6 @@ def test_some_primary_samples_alone_are_pairs_without_classes(mixed, rng):
     assert len(alone.class_src) == len(alone.class_label) == 0
 
 
-def test_a_batch_without_auxiliary_samples_has_the_primary_row_alone(pairs, rng):
-    batch = pairs.draw(np.arange(10), rng, auxiliary=False)
-    assert batch.samples.src.shape == (1, 10)
-    assert (batch.view.edge_weight == 0).any()
-
-
 @pytest.mark.parametrize(
     "around", [{}, {"fanouts": (3, 2)}, {"hint_fanouts": (3, 2)}], ids=["whole", "sampled", "hints"]
 )
