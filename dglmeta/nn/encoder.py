@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
@@ -65,7 +66,7 @@ class Messages(NamedTuple):
         return h if self.receivers is None else h[self.receivers]
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, abc.ABC):
     """A stack of hops over one adjacency of all nodes, from node features to embeddings.
 
     A subclass says in ``prepare`` what weight each message has and in ``propagate`` what is done
@@ -145,9 +146,9 @@ class Encoder(nn.Module):
         every = [self.messages(g, edge_weight)] * self.n_hops
         return _as_given(g, x, self.propagate(every, one_tensor(g, x)))
 
+    @abc.abstractmethod
     def propagate(self, layers: list[Messages], h: Tensor) -> Tensor:
         """(n, d_out) embeddings of the last hop's receivers, from the first hop's senders' h."""
-        raise NotImplementedError
 
 
 def with_loops(edge_weight: Tensor, n_nodes: int, loop: float = 1.0) -> Tensor:

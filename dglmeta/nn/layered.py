@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import ClassVar
 
 import torch
@@ -53,13 +54,13 @@ class LayeredEncoder(Encoder):
         between = d_hidden if d_hidden is not None else d_out
         self.build([d_in, *[between] * (n_layers - 1), d_out])
 
+    @abc.abstractmethod
     def build(self, widths: list[int]) -> None:
         """Make the parameters of layers from ``widths[k]`` to ``widths[k + 1]``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def layer(self, k: int, hops: list[Messages], h: Tensor) -> Tensor:
         """What layer k makes of h, with the messages of its hops."""
-        raise NotImplementedError
 
     def propagate(self, layers: list[Messages], h: Tensor) -> Tensor:
         """Layer after layer."""
