@@ -49,6 +49,10 @@ class Config:
     task : {"auto", "link", "node", "recommendation"}
         The primary task; by the data set where "auto". Recommendation is link prediction judged
         by its rankings.
+    negatives : {"stored", "drawn"}
+        What a link is learned from beside positives: the negatives of the split, as published; or
+        beside each positive one of the same source, its target drawn anew in every epoch, so that
+        nothing is learned from which rows came to lie in training.
     auxiliary : tuple of str
         Kinds of auxiliary tasks: "metapath", and the names in ``dglmeta.tasks.AUXILIARY``.
     metapaths : tuple of str
@@ -101,6 +105,7 @@ class Config:
     strategy: str = "selar"
     protocol: str = "clean"
     task: str = "auto"
+    negatives: str = "stored"
     auxiliary: tuple[str, ...] = ("metapath",)
     metapaths: tuple[str, ...] = ()
     labels: str = ""
@@ -131,6 +136,7 @@ class Config:
             "strategy": STRATEGIES,
             "protocol": ("clean", "paper"),
             "task": TASKS,
+            "negatives": ("stored", "drawn"),
             "look_ahead": ("sgd", "adam"),
             "normaliser": ("primary", "task"),
         }
@@ -138,6 +144,11 @@ class Config:
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
         check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
         self._check_ranges()
+        if self.protocol == "paper" and self.negatives != "stored":
+            raise ConfigError(
+                "SELAR.Config: expected negatives 'stored' under protocol 'paper', got 'drawn'. "
+                "The published program learns from the negatives of its files; leave them stored."
+            )
         unknown = [name for name in self.auxiliary if name not in ("metapath", *AUXILIARY)]
         if unknown or not self.auxiliary:
             raise ConfigError(

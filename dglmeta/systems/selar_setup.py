@@ -65,7 +65,7 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     """Split the data, label the auxiliary tasks, initialise w and Theta."""
     strategy = STRATEGIES[config.strategy]
     split = split_of(config.task, ds, split_seed)
-    primary = primary_task(config.task, ds, split)
+    primary = primary_task(config.task, ds, split, negatives=config.negatives)
     if config.protocol == "paper" and type(primary) is not LinkPrediction:
         raise ConfigError(
             f"SELAR.Config: expected protocol 'clean' where {ds.name} asks for "

@@ -11,7 +11,7 @@ from dglmeta.tasks.base import (
 )
 from dglmeta.tasks.distance import DistanceTask
 from dglmeta.tasks.joint import JointBatch, JointTasks
-from dglmeta.tasks.link import LinkTask, TargetEdges
+from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
 from dglmeta.tasks.metapath import MetaPathTask
 from dglmeta.tasks.metrics import class_metrics, link_metrics, ranking_metrics
 from dglmeta.tasks.node import NodeTask
@@ -50,6 +50,7 @@ __all__ = [
     "PageRankTask",
     "PairBatch",
     "PairTask",
+    "PairedLinkTask",
     "PartitionTask",
     "Primary",
     "Recommendation",

@@ -153,9 +153,10 @@ class JointTasks:
             yield self.draw(rows, rng)
 
     def draw(self, rows: Ids, rng: np.random.Generator) -> JointBatch:
-        """The batch of the given primary samples, with as many of each auxiliary task."""
-        drawn: dict[int, Drawn] = {0: self.primary.take(rows)}
-        drawn |= {t: task.draw(len(rows), rng) for t, task in enumerate(self.auxiliary, 1)}
+        """The batch of the given rows of the primary task, with as many of each auxiliary one."""
+        primary = self.primary.sample(rows, rng)
+        drawn: dict[int, Drawn] = {0: primary}
+        drawn |= {t: task.draw(len(primary.src), rng) for t, task in enumerate(self.auxiliary, 1)}
         removed = np.zeros(0, np.int64) if self.target is None else self.target.asked(rows)
         return self.around(self._stack(drawn), removed, rng)
 

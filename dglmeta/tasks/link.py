@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,9 @@ from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, Homogeneous
 from dglmeta.tasks.base import PairBatch
 
-__all__ = ["LinkTask", "TargetEdges"]
+__all__ = ["LinkTask", "PairedLinkTask", "TargetEdges"]
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,16 @@ class LinkTask:
         """``n`` distinct rows, uniformly."""
         return self.take(rng.choice(len(self), n, replace=False))
 
-    def take(self, index: npt.NDArray[np.int64]) -> PairBatch:
+    def take(self, index: Ids) -> PairBatch:
         """The rows at ``index``."""
         return PairBatch(self.rows.src[index], self.rows.dst[index], self.rows.label[index])
 
-    def epoch(self, batch: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    def sample(self, index: Ids, rng: np.random.Generator) -> PairBatch:
+        """What a step learns from at ``index``: those rows."""
+        del rng
+        return self.take(index)
+
+    def epoch(self, batch: int, rng: np.random.Generator) -> Iterator[Ids]:
         """Row numbers of one pass in random order, in batches of equal size.
 
         What is left over when ``batch`` does not divide the rows waits for another epoch.
@@ -82,6 +90,95 @@ class LinkTask:
         order = rng.permutation(len(self))
         for start in range(0, max(len(self) - batch, 0) + 1, batch):
             yield order[start : start + batch]
+
+
+@dataclass(frozen=True)
+class PairedLinkTask(LinkTask):
+    """Every positive beside a negative of the same source, whose target is drawn anew each time.
+
+    Stored negatives tell a model how many of a source's rows came to lie in training, which is the
+    contrary of how many it has elsewhere. And a positive is asked about without its edge: were the
+    negatives of its source asked about with it, the number of a node's edges would tell them apart,
+    as it cannot when the model is used (Dong et al., FakeEdge, arXiv 2211.15899). In a batch of
+    pairs both lose the same edge.
+
+    Parameters
+    ----------
+    target : (str, str, str)
+        The edge type to predict.
+    rows : Rows
+        Of training. Negatives among them are not used.
+    n_targets : int
+        Number of nodes of the target's type; negatives are uniform over those that no positive
+        of ``rows`` joins to the source, nor, where it is of the same type, the source itself.
+
+    Raises
+    ------
+    DataError
+        If a source of a positive is joined to every target.
+    """
+
+    n_targets: int
+
+    def __post_init__(self) -> None:
+        sources, counts = np.unique(self._taken // self.n_targets, return_counts=True)
+        full = sources[counts == self.n_targets]
+        if len(full):
+            raise DataError(
+                f"PairedLinkTask: expected every source to lack some of the {self.n_targets} "
+                f"targets of {self.target}, got {self.source_type} {full[0]} joined to all. Keep "
+                f"the stored negatives."
+            )
+
+    @cached_property
+    def positives(self) -> Ids:
+        """(n,) row numbers of the positives."""
+        return np.flatnonzero(self.rows.label > 0)
+
+    @cached_property
+    def _taken(self) -> Ids:
+        """Rising: source * n_targets + target of what is no negative."""
+        src, dst = self.rows.src[self.positives], self.rows.dst[self.positives]
+        if self.source_type == self.target_type:
+            src, dst = np.append(src, src), np.append(dst, src)
+        return np.unique(src.astype(np.int64) * self.n_targets + dst)
+
+    @cached_property
+    def _free_below(self) -> Ids:
+        """Rising: source * n_targets + the number of free targets below each taken one."""
+        source = self._taken // self.n_targets
+        return self._taken - (np.arange(len(source)) - np.searchsorted(source, source))
+
+    def __len__(self) -> int:
+        return 2 * len(self.positives)
+
+    def draw(self, n: int, rng: np.random.Generator) -> PairBatch:
+        """``n`` samples: distinct positives, then negatives of their sources."""
+        pairs = self.sample(rng.choice(self.positives, (n + 1) // 2, replace=False), rng)
+        return PairBatch(pairs.src[:n], pairs.dst[:n], pairs.label[:n])
+
+    def sample(self, index: Ids, rng: np.random.Generator) -> PairBatch:
+        """The positive rows at ``index``, then a negative of each one's source."""
+        src = self.rows.src[index]
+        return PairBatch(
+            np.append(src, src),
+            np.append(self.rows.dst[index], self.negatives(src, rng)),
+            np.repeat(np.array([1, 0], self.rows.label.dtype), len(index)),
+        )
+
+    def negatives(self, src: Ids, rng: np.random.Generator) -> Ids:
+        """For each of some sources of positives a target it lacks, uniformly; O(n log) each."""
+        begin = src.astype(np.int64) * self.n_targets
+        first = np.searchsorted(self._free_below, begin)
+        taken = np.searchsorted(self._free_below, begin + self.n_targets) - first
+        free = rng.integers(0, self.n_targets - taken)
+        return free + np.searchsorted(self._free_below, begin + free, side="right") - first
+
+    def epoch(self, batch: int, rng: np.random.Generator) -> Iterator[Ids]:
+        """Rows of positives in random order, half of ``batch`` at a time."""
+        order, n = rng.permutation(self.positives), max(batch // 2, 1)
+        for start in range(0, max(len(order) - n, 0) + 1, n):
+            yield order[start : start + n]
 
 
 class TargetEdges:
@@ -103,7 +200,7 @@ class TargetEdges:
             for forward in (True, False)
         ]
 
-    def asked(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def asked(self, rows: Ids) -> Ids:
         """Ids of the edges, along and against, that join the positive ones of some rows."""
         ids = np.concatenate([way[rows] for way in self._ways])
         return ids[ids >= 0]

@@ -75,6 +75,11 @@ class NodeTask:
         """The rows at ``index``."""
         return ClassBatch(self.rows.node[index], None, self.rows.label[index])
 
+    def sample(self, index: npt.NDArray[np.int64], rng: np.random.Generator) -> ClassBatch:
+        """What a step learns from at ``index``: those rows."""
+        del rng
+        return self.take(index)
+
     def epoch(self, batch: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
         """Row numbers of one pass in random order, in batches of equal size.
 

@@ -12,7 +12,7 @@ from dglmeta.errors import DataError
 from dglmeta.graph import Homogeneous
 from dglmeta.nn import JointModel, Messages
 from dglmeta.tasks.joint import JointTasks
-from dglmeta.tasks.link import LinkTask, TargetEdges
+from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
 from dglmeta.tasks.metrics import class_metrics, link_metrics
 from dglmeta.tasks.node import NodeTask
 from dglmeta.tasks.recommend import evaluated_users
@@ -47,13 +47,23 @@ class Primary(Protocol):
 
 
 class LinkPrediction:
-    """Whether the target edge joins a pair: AUC, AP, F1."""
+    """Whether the target edge joins a pair: AUC, AP, F1.
+
+    Parameters
+    ----------
+    split : LinkSplit
+    n_targets : int, optional
+        Number of nodes of the target's type, to learn from positives each beside a negative drawn
+        anew; from the split's rows when None.
+    """
 
     monitor = "auc"
 
-    def __init__(self, split: LinkSplit) -> None:
+    def __init__(self, split: LinkSplit, n_targets: int | None = None) -> None:
         self.split = split
         self.training = LinkTask.of_training(split)
+        if n_targets is not None:
+            self.training = PairedLinkTask(split.target, split.train, n_targets)
 
     def target_edges(self, everything: Homogeneous) -> TargetEdges | None:
         """The training positives, both ways."""
@@ -77,14 +87,18 @@ class Recommendation(LinkPrediction):
 
     Parameters
     ----------
-    n_users : int or None
+    split, n_targets
+        As in :class:`LinkPrediction`.
+    n_users : int, optional
         Users drawn for evaluation, all when None.
     """
 
     monitor = "recall_at_50"
 
-    def __init__(self, split: LinkSplit, n_users: int | None = None) -> None:
-        super().__init__(split)
+    def __init__(
+        self, split: LinkSplit, n_targets: int | None = None, *, n_users: int | None = None
+    ) -> None:
+        super().__init__(split, n_targets)
         self.users = {
             part: evaluated_users(split, part, n_users=n_users, seed=0)
             for part in ("valid", "test")
@@ -134,13 +148,17 @@ def split_of(kind: str, ds: Dataset, seed: int) -> LinkSplit | NodeSplit:
     return ds.splits(seed)
 
 
-def primary_task(kind: str, ds: Dataset, split: LinkSplit | NodeSplit) -> Primary:
+def primary_task(
+    kind: str, ds: Dataset, split: LinkSplit | NodeSplit, *, negatives: str = "stored"
+) -> Primary:
     """The primary task of a data set.
 
     Parameters
     ----------
     kind : {"auto", "link", "node", "recommendation"}
         "auto" is link prediction where there is a target link, else node classification.
+    negatives : {"stored", "drawn"}
+        Of links, to learn from: those of the split, or one drawn anew beside each positive.
 
     Raises
     ------
@@ -157,4 +175,6 @@ def primary_task(kind: str, ds: Dataset, split: LinkSplit | NodeSplit) -> Primar
         )
     if isinstance(split, NodeSplit):
         return NodeClassification(split)
-    return Recommendation(split) if kind == "recommendation" else LinkPrediction(split)
+    n_targets = ds.csr.n_nodes[split.target[2]] if negatives == "drawn" else None
+    form = Recommendation if kind == "recommendation" else LinkPrediction
+    return form(split, n_targets)

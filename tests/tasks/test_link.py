@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dglmeta.data import LinkSplit, Rows
 from dglmeta.errors import DataError
-from dglmeta.tasks import LinkTask, TargetEdges
+from dglmeta.tasks import LinkTask, PairedLinkTask, TargetEdges
 
 RATED = ("user", "rated", "item")
 
@@ -72,3 +72,60 @@ def test_target_edges_are_those_of_the_positive_rows_both_ways(training):
         expected = one_way | {(v, u) for u, v in one_way}
         assert set(zip(src[ids], dst[ids], strict=True)) == expected
         assert len(ids) == 2 * asked.sum()
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), st.booleans()), min_size=1),
+    same=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_pairs_lie_beside_a_negative_of_the_same_source(pairs, same, seed):
+    src, dst, label = map(np.array, zip(*pairs, strict=True))
+    rows = Rows(src, dst, label.astype(np.float32))
+    task = PairedLinkTask(("user", "knows", "user") if same else RATED, rows, 9)
+    joined = {(u, v) for u, v, is_one in pairs if is_one}
+    index = np.flatnonzero(label)
+    batch = task.sample(index, np.random.default_rng(seed))
+    n = len(index)
+    assert len(task) == 2 * n
+    assert batch.label.tolist() == [1] * n + [0] * n
+    assert batch.dst[:n].tolist() == dst[index].tolist()
+    assert batch.src[:n].tolist() == batch.src[n:].tolist() == src[index].tolist()
+    drawn = set(zip(batch.src[n:].tolist(), batch.dst[n:].tolist(), strict=True))
+    assert not drawn & joined
+    assert not same or all(u != v for u, v in drawn)
+
+
+def test_negatives_are_uniform_over_what_a_source_lacks():
+    rows = Rows(np.array([1, 1, 2]), np.array([0, 3, 5]), np.ones(3, np.float32))
+    task = PairedLinkTask(RATED, rows, 6)
+    drawn = task.negatives(np.full(8000, 1), np.random.default_rng(0))
+    counts = np.bincount(drawn, minlength=6)
+    assert counts[[0, 3]].tolist() == [0, 0]
+    assert counts[[1, 2, 4, 5]] == pytest.approx(2000, abs=200)
+    assert set(task.negatives(np.full(200, 2), np.random.default_rng(0))) == {0, 1, 2, 3, 4}
+
+
+@given(batch=st.integers(1, 12), seed=st.integers(0, 9))
+def test_an_epoch_of_pairs_asks_about_every_positive_once(batch, seed):
+    task = PairedLinkTask(RATED, rows(20), 200)
+    batches = list(task.epoch(batch, np.random.default_rng(seed)))
+    asked = np.concatenate(batches)
+    half = max(batch // 2, 1)
+    assert all(len(index) == half for index in batches)
+    assert len(batches) == 10 // half
+    assert len(set(asked)) == len(asked)
+    assert set(asked) <= set(task.positives)
+
+
+def test_pairs_drawn_anew_each_time():
+    task, rng = PairedLinkTask(RATED, rows(20), 10_000), np.random.default_rng(0)
+    first, again = task.draw(7, rng), task.draw(7, rng)
+    assert len(first.src) == 7
+    assert first.dst[4:].tolist() != again.dst[4:].tolist()
+
+
+def test_a_source_joined_to_every_target_is_refused():
+    full = Rows(np.array([4, 4, 1]), np.array([0, 1, 0]), np.ones(3, np.float32))
+    with pytest.raises(DataError, match="got user 4 joined to all. Keep the stored negatives"):
+        PairedLinkTask(RATED, full, 2)
