@@ -166,11 +166,19 @@ class Adjacency:
     @cached_property
     def with_loops(self) -> Adjacency:
         """A square adjacency with one self loop a node, numbered after the edges; cached."""
-        src, dst = self.coo()
-        nodes = namespace(self.indptr).arange(self.n_src)
-        return Adjacency.from_coo(
-            np.concatenate([src, nodes]), np.concatenate([dst, nodes]), self.shape
-        )
+        xp, source, n = namespace(self.indptr), self._sources(), self.n_src
+        late = self.indices > source  # those that the loop of their row comes before
+        n_late = xp.zeros(self.n_edges + 1, np.int64)
+        np.cumsum(late, out=n_late[1:])
+        nodes = xp.arange(n + 1)
+        loops = (self.indptr + nodes)[1:] - 1 - np.diff(n_late[self.indptr])
+        places = xp.arange(self.n_edges) + source + late
+        indices = xp.empty(self.n_edges + n, self.indices.dtype)
+        indices[places], indices[loops] = self.indices, nodes[:-1]
+        ids = xp.empty(self.n_edges + n, np.int64)
+        ids[places] = xp.arange(self.n_edges) if self.edge_ids is None else self.edge_ids
+        ids[loops] = self.n_edges + nodes[:-1]
+        return Adjacency(self.indptr + nodes, indices, ids, self.n_dst)
 
     def coo(self) -> tuple[Array, Array]:
         """Source and destination of every edge, each (n_edges,), in the order of edge ids."""

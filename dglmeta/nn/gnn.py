@@ -24,10 +24,10 @@ class Convolving(Encoder):
     def prepare(self, g: Adjacency | Homogeneous, adj: Adjacency, edge_weight: Tensor) -> Messages:
         """Messages of Â: each edge scaled by both its ends."""
         del g
-        degrees = [1 + ops.segment_sum(a, edge_weight) for a in (adj, adj.T)]  # 1 is the loop
-        source, destination = (d.rsqrt() for d in degrees)
-        between = edge_weight * ops.gather_src(adj, source) * ops.gather_dst(adj, destination)
-        return Messages(adj.with_loops.T, torch.cat([between, source * destination]))
+        adj, weight = adj.with_loops, with_loops(edge_weight, adj.n_src)
+        source, destination = (ops.segment_sum(a, weight).rsqrt() for a in (adj, adj.T))
+        weight = weight * ops.gather_src(adj, source) * ops.gather_dst(adj, destination)
+        return Messages(adj.T, weight)
 
 
 class GCN(Convolving, LayeredEncoder):

@@ -38,6 +38,7 @@ from dglmeta.tasks import (
     primary_task,
     split_of,
 )
+from dglmeta.train import RowAdam
 
 __all__ = ["begin", "can_replay"]
 
@@ -107,7 +108,7 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
         model,
         averaged,
         torch.optim.Adam(groups, lr=config.lr, **form),
-        torch.optim.SparseAdam([model.embedding], lr=config.lr) if by_rows else None,
+        RowAdam(model.embedding, config.lr, weight_decay=config.weight_decay) if by_rows else None,
         weighing,
         torch.optim.Adam(weighing.parameters(), lr=config.weighter_lr, **form),
     )

@@ -25,7 +25,7 @@ from dglmeta.nn import (
     with_loops,
 )
 from dglmeta.tasks import JointTasks, Primary, View
-from dglmeta.train import Replay
+from dglmeta.train import Replay, RowAdam
 
 __all__ = ["State", "Weighing"]
 
@@ -54,7 +54,7 @@ class State:
     model: JointModel
     averaged: AveragedModel | None
     optimizer: torch.optim.Optimizer
-    row_optimizer: torch.optim.Optimizer | None
+    row_optimizer: RowAdam | None
     weighing: Weighing
     weighing_optimizer: torch.optim.Optimizer
     replay: Replay | None = None  # of a step's tensors, on a GPU
@@ -95,14 +95,8 @@ class State:
     def move(self, gradients: Params, view: View) -> None:
         """One step of Adam; of embeddings, only the rows in use move and decay."""
         if self.row_optimizer is not None and view.nodes is not None:
-            p, of_rows = self.model.embedding, gradients.pop("embedding")
-            (group,) = self.row_optimizer.param_groups
-            decay = group["lr"] * self.optimizer.param_groups[0]["weight_decay"]
-            p.data[view.nodes] *= 1 - decay
-            at = view.nodes[None]
-            p.grad = torch.sparse_coo_tensor(at, of_rows, p.shape, check_invariants=False)
+            self.row_optimizer.give(view.nodes, gradients.pop("embedding"))
             self.row_optimizer.step()
-            p.grad = None
         for name, parameter in self.model.named_parameters():
             parameter.grad = gradients.get(name)
         self.optimizer.step()

@@ -4,11 +4,13 @@ from dglmeta.train.checkpoint import load_checkpoint, save_checkpoint
 from dglmeta.train.config import config_from_dict, packaged_config, read_config_file
 from dglmeta.train.loop import History, Trainable, fit, restore
 from dglmeta.train.replay import Replay
+from dglmeta.train.row_adam import RowAdam
 from dglmeta.train.run import RunFolder, describe_environment, peak_rss_mib
 
 __all__ = [
     "History",
     "Replay",
+    "RowAdam",
     "RunFolder",
     "Trainable",
     "config_from_dict",

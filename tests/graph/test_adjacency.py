@@ -149,3 +149,19 @@ def test_without_refuses_ids_that_are_no_edges(ids):
 
 def test_repr_tells_shape_and_edges():
     assert repr(Adjacency.from_coo([0], [2], (1, 1000))) == "Adjacency(1 x 1,000, 1 edges)"
+
+
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=20),
+    ordered=st.booleans(),
+)
+def test_loops_come_last_by_id_and_in_their_place_by_row(edges, ordered):
+    src, dst = np.array(sorted(edges) if ordered else edges, np.int64).reshape(-1, 2).T
+    adj = Adjacency.from_coo(src, dst, (6, 6)).with_loops
+    nodes = np.arange(6)
+    expected = Adjacency.from_coo(np.append(src, nodes), np.append(dst, nodes), (6, 6))
+    assert adj.indptr.tolist() == expected.indptr.tolist()
+    assert adj.indices.tolist() == expected.indices.tolist()
+    ids = range(expected.n_edges) if expected.edge_ids is None else expected.edge_ids.tolist()
+    assert adj.edge_ids.tolist() == list(ids)
+    assert adj.indices.dtype == expected.indices.dtype
