@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
@@ -53,8 +54,8 @@ class GTN(Encoder):
     both_ways : bool
         Let messages run against the edges of a heterograph too, as edge types of their own.
     form : {"chain", "product"}
-        "chain": ``A_c0 (A_c1 (.. X W))`` from right to left, all channels in one pass over the
-        edges a factor, and so the row sums, with ones for X W. Differentiable as ops are.
+        "chain": ``A_c0 (A_c1 (.. X W))`` from right to left, and so the row sums, with ones for
+        X W. Differentiable as ops are.
         "product": H_c itself, by sparse products from left to right. For comparison: on the host
         only, first derivatives only, and as large as the products are.
 
@@ -111,7 +112,7 @@ class GTN(Encoder):
             raise ConfigError(
                 f"GTN: expected form 'chain' or 'product', got {form!r}. Write one of the two."
             )
-        self.form, self.n_hops = form, n_layers + 1
+        self.form, self.n_hops, self.n_channels = form, n_layers + 1, n_channels
         choices = torch.empty(n_channels, self.n_hops, self.n_edge_types + 1)
         self.scores = nn.Parameter(nn.init.normal_(choices, std=0.01))
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(d_in, width)))
@@ -169,8 +170,11 @@ class GTN(Encoder):
         """Row-normalised H_c h W of every channel, and the linear map of them all."""
         factors = self.selection().flip(1).unbind(1)  # in the order of hops, each (C, types + 1)
         average = _by_hops if self.form == "chain" else _by_product
-        mean = average(layers, factors, h @ self.weight)  # (n, C, d)
-        out: Tensor = self.out(torch.relu(mean).flatten(1))
+        channels = average(layers, factors, h @ self.weight)  # each (n, d)
+        weights = self.out.weight.unflatten(1, (self.n_channels, -1)).unbind(1)
+        out: Tensor = self.out.bias
+        for mean, weight in zip(channels, weights, strict=True):  # one at a time saves memory
+            out = out + torch.relu(mean) @ weight.T
         return out
 
     def _numbers(self, g: Adjacency | Homogeneous) -> npt.NDArray[np.int64]:
@@ -228,22 +232,24 @@ def _edge_weights(messages: Messages, shares: Tensor) -> Tensor:
     return shares.index_select(1, messages.edge_type) * messages.weight
 
 
-def _by_hops(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Tensor:
-    """(n, C, d) row-normalised H_c x, from right to left.
+def _by_hops(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Iterator[Tensor]:
+    """(n, d) row-normalised H_c x of one channel c after another, from right to left.
 
     The row sums H_c 1 come first, in hops of their own: they then go into the weights of the last
     factor, which are fewer than embeddings.
     """
-    weights = [_edge_weights(m, f).T.contiguous() for m, f in zip(layers, factors, strict=True)]
     adjacencies = [messages.adjacency for messages in layers]
-    mass = ops.segment_sum(adjacencies[0], weights[0])  # (n, C)
-    for adj, weight in zip(adjacencies[1:], weights[1:], strict=True):
-        mass = ops.spmm(adj, mass.unsqueeze(-1), weight).squeeze(-1)
-    weights[-1] = weights[-1] * ops.gather_src(adjacencies[-1], _inverse(mass))
-    x = x.unsqueeze(1).expand(-1, mass.shape[1], -1)
-    for adj, weight in zip(adjacencies, weights, strict=True):
-        x = ops.spmm(adj, x, weight)
-    return x
+    of_channels = [_edge_weights(m, f) for m, f in zip(layers, factors, strict=True)]
+    for first, *others in zip(*of_channels, strict=True):
+        mass = ops.segment_sum(adjacencies[0], first).unsqueeze(-1)  # (n, 1)
+        for adj, weight in zip(adjacencies[1:], others, strict=True):
+            mass = ops.spmm(adj, mass, weight)
+        weights = [first, *others]
+        weights[-1] = weights[-1] * ops.gather_src(adjacencies[-1], _inverse(mass.squeeze(-1)))
+        h = x
+        for adj, weight in zip(adjacencies, weights, strict=True):
+            h = ops.spmm(adj, h, weight)
+        yield h
 
 
 def _inverse(mass: Tensor) -> Tensor:
@@ -251,8 +257,8 @@ def _inverse(mass: Tensor) -> Tensor:
     return mass.masked_fill(mass == 0, 1.0).reciprocal()
 
 
-def _by_product(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Tensor:
-    """(n, C, d) row-normalised H_c x, each H_c made first, from left to right."""
+def _by_product(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) -> Iterator[Tensor]:
+    """(n, d) row-normalised H_c x of one channel after another, each H_c made first."""
     if layers[0].adjacency.device != "cpu":
         raise DeviceError(
             "GTN: expected a graph on the CPU with form='product', got one on a GPU. "
@@ -266,14 +272,12 @@ def _by_product(layers: list[Messages], factors: tuple[Tensor, ...], x: Tensor) 
         entries.append(
             weights.new_zeros(len(weights), pattern.n_edges).index_add(1, entry, weights)
         )
-    channels = []
     for values in zip(*entries, strict=True):
         adj, product = patterns[0], values[0]
         for b, b_values in zip(patterns[1:], values[1:], strict=True):
             product, adj = SparseProduct.apply(adj, product, b, b_values)
         mass = ops.segment_sum(adj, product)
-        channels.append(ops.spmm(adj, x, product) * _inverse(mass).unsqueeze(-1))
-    return torch.stack(channels, dim=1)
+        yield ops.spmm(adj, x, product) * _inverse(mass).unsqueeze(-1)
 
 
 def _without_parallel(adj: Adjacency) -> tuple[Adjacency, Tensor]:
