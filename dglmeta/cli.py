@@ -148,6 +148,8 @@ def _parser() -> Parser:
     sub.add_argument("table", metavar="TABLE", choices=TABLES, help=", ".join(TABLES))
     sub.add_argument("--rows", metavar="ROW,ROW", type=lambda text: text.split(","),
                      help="such as lastfm/gcn,lastfm/gat; all when absent")  # fmt: skip
+    sub.add_argument("--columns", metavar="COLUMN,COLUMN", type=lambda text: text.split(","),
+                     help="such as vanilla,selar; all when absent")  # fmt: skip
     sub.add_argument("--seeds", metavar="N", type=whole_number(1), help="runs of each kind")
     sub.add_argument("--quick", action="store_true", help="a few epochs, to see that it works")
     sub.add_argument("--jobs", metavar="N", type=whole_number(1), default=1, help="processes")

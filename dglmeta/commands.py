@@ -212,6 +212,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
     table = run(
         arguments.table,
         rows=arguments.rows,
+        columns=arguments.columns,
         seeds=arguments.seeds,
         quick=arguments.quick,
         out=arguments.out,

@@ -26,6 +26,7 @@ def reproduce(
     table: str | PaperTable,
     *,
     rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     seeds: int | None = None,
     quick: bool = False,
     out: Path = Path("reproduce"),
@@ -48,6 +49,9 @@ def reproduce(
         One of ``dglmeta.reproduce.TABLES``; or a table.
     rows : sequence of str, optional
         Such as ``lastfm/gcn``; all when None.
+    columns : sequence of str, optional
+        What to train in each row, such as ``vanilla``; all when None. Others are shown where they
+        were finished before.
     seeds : int, optional
         Runs of each kind, >= 1; what the table asks for when None, and 1 if ``quick``.
     quick : bool
@@ -73,14 +77,14 @@ def reproduce(
     Raises
     ------
     ConfigError
-        If the table, a row or a setting does not exist.
+        If the table, a row, a column or a setting does not exist.
     """
     if isinstance(table, str):
         table = find_table(table)
     for name, value in (("seeds", seeds), ("jobs", jobs)):
         if value is not None and value < 1:
             raise ConfigError(f"reproduce: expected {name} of at least 1, got {value}.")
-    chosen = table.check_rows(rows)
+    chosen, trained = table.check_rows(rows), table.check_columns(columns)
     out = Path(out) / QUICK if quick else Path(out)
     n_seeds = {row: seeds or (1 if quick else table.rows[row].seeds) for row in table.rows}
     places = {
@@ -90,11 +94,11 @@ def reproduce(
     }
     root = out / "runs"
     runner = runner or Trainer(data_dir, device, load)
-    wanted = {place: runs for place, runs in places.items() if place[0] in chosen}
+    wanted = {(r, c): runs for (r, c), runs in places.items() if r in chosen and c in trained}
     failed = _run_missing(table, wanted, root, runner, jobs, say)
-    shown = _shown(places, chosen, root)
+    shown = _shown(places, wanted, trained, root)
     measured = Measured(table, shown, _outcomes(shown, root, failed))
-    command = _command(table.name, rows, seeds, quick)
+    command = _command(table.name, rows, columns, seeds, quick)
     report = describe_table(measured, command=command, quick=quick)
     report.write(out)
     say(f"wrote {out / table.name}.md and .json")
@@ -181,15 +185,19 @@ def _line(error: BaseException) -> str:
 
 
 def _shown(
-    places: Mapping[tuple[str, str], list[Run]], chosen: Sequence[str], root: Path
+    places: Mapping[tuple[str, str], list[Run]],
+    wanted: Mapping[tuple[str, str], list[Run]],
+    trained: Sequence[str],
+    root: Path,
 ) -> dict[tuple[str, str], list[Run]]:
-    """The rows chosen, and those that are complete from before."""
-    rows = set(chosen)
-    for row in {row for row, _ in places} - rows:
-        runs = [run for (name, _), group in places.items() if name == row for run in group]
-        if all(stand(run, root / run.path).state == "finished" for run in runs):
-            rows.add(row)
-    return {place: runs for place, runs in places.items() if place[0] in rows}
+    """What was asked for, and what is complete from before in a row that has all of it."""
+
+    def complete(place: tuple[str, str]) -> bool:
+        return all(stand(run, root / run.path).state == "finished" for run in places[place])
+
+    known = {place for place in places if place in wanted or complete(place)}
+    rows = {row for row, _ in places if all((row, column) in known for column in trained)}
+    return {place: runs for place, runs in places.items() if place in known and place[0] in rows}
 
 
 def _outcomes(
@@ -199,9 +207,16 @@ def _outcomes(
     return {path: failed.get(path) or read_finished(root / path) for path in paths}
 
 
-def _command(name: str, rows: Sequence[str] | None, seeds: int | None, quick: bool) -> str:
+def _command(
+    name: str,
+    rows: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    seeds: int | None,
+    quick: bool,
+) -> str:
     """What to type for the same table."""
     words = ["dglmeta reproduce", name]
     words += [f"--rows {','.join(rows)}"] if rows else []
+    words += [f"--columns {','.join(columns)}"] if columns else []
     words += [f"--seeds {seeds}"] if seeds else []
     return " ".join(words + (["--quick"] if quick else []))

@@ -111,15 +111,24 @@ class PaperTable:
         ConfigError
             If one does not exist; the message lists those that do.
         """
-        if rows is None:
-            return tuple(self.rows)
-        unknown = [row for row in rows if row not in self.rows]
-        if unknown or not rows:
+        return self._check("rows", self.rows, rows)
+
+    def check_columns(self, columns: Sequence[str] | None) -> tuple[str, ...]:
+        """The columns asked for, as :meth:`check_rows` does with rows."""
+        return self._check("columns", self.columns, columns)
+
+    def _check(
+        self, what: str, known: Iterable[str], asked: Sequence[str] | None
+    ) -> tuple[str, ...]:
+        if asked is None:
+            return tuple(known)
+        unknown = [name for name in asked if name not in known]
+        if unknown or not asked:
             raise ConfigError(
-                f"{self.name}: expected rows among {', '.join(self.rows)}, "
+                f"{self.name}: expected {what} among {', '.join(known)}, "
                 f"got {', '.join(unknown) or 'none'}. Separate several by commas."
             )
-        return tuple(row for row in self.rows if row in rows)
+        return tuple(name for name in known if name in asked)
 
     def runs(self, row: str, column: str, seeds: int, *, quick: bool = False) -> list[Run]:
         """The runs of one place, one a seed.
@@ -168,12 +177,12 @@ class Measured:
 
     def finished(self, row: str, column: str) -> list[Finished]:
         """What finished, a seed each."""
-        all_of_it = (self.outcomes[run.path] for run in self.runs[row, column])
+        all_of_it = (self.outcomes[run.path] for run in self.runs.get((row, column), ()))
         return [outcome for outcome in all_of_it if not isinstance(outcome, str)]
 
     def failures(self, row: str, column: str) -> list[str]:
         """Why the others did not."""
-        all_of_it = (self.outcomes[run.path] for run in self.runs[row, column])
+        all_of_it = (self.outcomes[run.path] for run in self.runs.get((row, column), ()))
         return [outcome for outcome in all_of_it if isinstance(outcome, str)]
 
     def values(self, row: str, column: str, metric: str) -> tuple[float, ...]:
@@ -196,11 +205,13 @@ class Measured:
     def best(self, row: str, columns: Iterable[str], metric: str) -> str | None:
         """The column of the best mean validation metric, the first of equals.
 
-        The test split has no part in it. None if a run of any failed.
+        The test split has no part in it, nor has a column that was not run. None if a run of any
+        failed, or there is none.
         """
-        means = {column: self.mean(row, column, f"valid_{metric}") for column in columns}
+        run = [column for column in columns if (row, column) in self.runs]
+        means = {column: self.mean(row, column, f"valid_{metric}") for column in run}
         known = {column: value for column, value in means.items() if value is not None}
-        return max(known, key=known.__getitem__) if len(known) == len(means) else None
+        return max(known, key=known.__getitem__) if 0 < len(known) == len(means) else None
 
     def entry(self, row: str, column: str, metric: str, printed: float | None = None) -> Entry:
         """A metric, beside the printed value."""

@@ -105,6 +105,23 @@ def test_seeds_override_those_of_the_table(table, tmp_path, fake_runner):
     assert len(runner.calls) == 2
 
 
+def test_columns_choose_what_is_run_and_others_stay_that_were_finished(
+    table, tmp_path, fake_runner
+):
+    runner = fake_runner()
+    report = reproduce(table, columns=["selar"], out=tmp_path, runner=runner)
+    assert len(runner.calls) == 4
+    assert {cell["column"] for cell in report.facts["cells"]} == {"selar"}
+    assert all(verdict["holds"] is None for verdict in report.facts["verdicts"])
+    rows = ["toy/wide"]
+    report = reproduce(table, rows=rows, columns=["vanilla"], out=tmp_path, runner=fake_runner())
+    cells = [(cell["row"], cell["column"]) for cell in report.facts["cells"]]
+    assert cells == [("toy/wide", "vanilla"), ("toy/wide", "selar")]
+    assert "--rows toy/wide --columns vanilla" in str(report)
+    with pytest.raises(ConfigError, match="expected columns among vanilla, selar, got hints"):
+        reproduce(table, columns=["hints"], out=tmp_path, runner=fake_runner())
+
+
 def test_a_quick_run_lies_apart_and_says_what_it_is(table, tmp_path, fake_runner):
     full = reproduce(table, out=tmp_path, runner=fake_runner())
     before = sorted(p for p in tmp_path.rglob("*") if p.is_file())
