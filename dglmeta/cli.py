@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when done, 2 when the input was wrong or a file could not be read or written, 130 when
         interrupted.
     """
+    arguments = None
     try:
         arguments, rest = _parser().parse_known_args(argv)
         arguments.settings = rest
@@ -51,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"expected to read and write files, got {error}. Check the disk.", 2)
     except KeyboardInterrupt:
-        return _complain("interrupted. A run with --out continues with --resume.", 130)
+        again = arguments is not None and arguments.command == "reproduce"
+        how = "The same command continues." if again else "With --out, --resume continues."
+        return _complain(f"interrupted. {how}", 130)
     return code
 
 

@@ -404,6 +404,15 @@ def test_an_interrupted_command_answers_130(monkeypatch, capsys):
     assert "--resume" in capsys.readouterr().err
 
 
+def test_an_interrupted_table_is_continued_by_the_same_command(monkeypatch, capsys, tmp_path):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dglmeta.reproduce.command.reproduce", interrupted)
+    assert main(["reproduce", "selar-table2", "--out", str(tmp_path)]) == 130
+    assert "The same command continues" in capsys.readouterr().err
+
+
 # The same from a shell
 
 SHELL = {

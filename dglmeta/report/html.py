@@ -14,7 +14,8 @@ from typing import Any
 
 import dglmeta
 from dglmeta.errors import DataError, DglmetaError
-from dglmeta.report.plots import Picture, metric_title, plot_comparison, plot_run, stages
+from dglmeta.report.draw import Picture
+from dglmeta.report.plots import metric_title, plot_comparison, plot_run, stages
 from dglmeta.report.runs import KINDS, Group, Run, group_runs
 
 __all__ = ["write_report"]

@@ -163,7 +163,7 @@ def _run_missing(
     try:
         execute([(run, run in resumed) for run in todo], root, runner, jobs=jobs, done=done)
     except KeyboardInterrupt:
-        say(f"{table.name}: interrupted with {left} runs left. The same command continues.")
+        say(f"{table.name}: interrupted with {left} runs left.")
         raise
     return failed
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from dglmeta.report import plots
+from dglmeta.report import draw
 from dglmeta.report.plots import plot_comparison, plot_run
 
 pytest.importorskip("matplotlib")
@@ -49,13 +49,13 @@ def test_a_metric_has_its_own_plot_which_names_the_best_epoch():
 
 def test_a_single_epoch_is_a_dot_that_can_be_seen():
     (picture,) = plot_run([{"epoch": 0, "valid_auc": 0.5}], None)["validation"]
-    assert has_colour(picture, plots.COLOURS[0])
+    assert has_colour(picture, draw.COLOURS[0])
 
 
 def test_every_task_is_a_line_in_a_colour_of_its_own():
     (picture,) = plot_run(weights("abcd"), 1)["task_weights"]
-    assert all(has_colour(picture, colour) for colour in plots.COLOURS[:4])
-    assert not any(has_colour(picture, colour) for colour in plots.COLOURS[4:6])
+    assert all(has_colour(picture, colour) for colour in draw.COLOURS[:4])
+    assert not any(has_colour(picture, colour) for colour in draw.COLOURS[4:6])
 
 
 def test_a_task_keeps_its_colour_in_all_plots_of_a_run():
@@ -63,8 +63,8 @@ def test_a_task_keeps_its_colour_in_all_plots_of_a_run():
               for e in range(2)]  # fmt: skip
     (picture,) = plot_run(epochs, None)["hint_weights"]
     assert picture.alt.startswith("Hints of b.")
-    assert has_colour(picture, plots.COLOURS[1])
-    assert not has_colour(picture, plots.COLOURS[0])
+    assert has_colour(picture, draw.COLOURS[1])
+    assert not has_colour(picture, draw.COLOURS[0])
 
 
 @pytest.mark.parametrize(("n_tasks", "n_plots"), [(8, 1), (9, 2), (17, 3)])
@@ -107,8 +107,8 @@ def test_weighting_is_drawn_by_label_at_first_best_and_last_epoch():
         assert told in links.alt
     assert "epoch 1" not in links.alt
     assert "label" not in classes.alt
-    assert has_colour(links, plots.COLOURS[1])
-    assert not has_colour(classes, plots.COLOURS[1])
+    assert has_colour(links, draw.COLOURS[1])
+    assert not has_colour(classes, draw.COLOURS[1])
 
 
 def test_a_group_is_told_by_the_mean_over_epochs_that_all_its_runs_reached():
@@ -121,11 +121,11 @@ def test_a_group_is_told_by_the_mean_over_epochs_that_all_its_runs_reached():
 def test_runs_without_an_epoch_in_common_are_still_drawn():
     early, late = ([{"epoch": e, "valid_auc": 0.5}] for e in (0, 1))
     (picture,) = plot_comparison("data", {"both": [(early, 0), (late, 1)]})
-    assert has_colour(picture, plots.COLOURS[0])
+    assert has_colour(picture, draw.COLOURS[0])
 
 
 def test_names_at_lines_that_end_together_are_moved_apart():
-    places = plots._apart([0.5, 0.5, 0.98, 0.99, 0.1], 0.1)
+    places = draw._apart([0.5, 0.5, 0.98, 0.99, 0.1], 0.1)
     assert sorted(places)[-1] <= 1.0
     assert np.diff(sorted(places)).min() >= 0.1 - 1e-12
     assert places[4] == 0.1

@@ -76,7 +76,7 @@ def test_an_interruption_is_passed_on_and_the_next_call_goes_on(table, tmp_path,
     stopped = fake_runner(fail={rest[0]: KeyboardInterrupt()})
     with pytest.raises(KeyboardInterrupt):
         reproduce(table, rows=["toy/gcn"], out=tmp_path, runner=stopped, say=lines.append)
-    assert lines[-1] == "small-table: interrupted with 3 runs left. The same command continues."
+    assert lines[-1] == "small-table: interrupted with 3 runs left."
     assert not (tmp_path / "small-table.json").exists()
     again = fake_runner()
     reproduce(table, rows=["toy/gcn"], out=tmp_path, runner=again)
