@@ -26,7 +26,7 @@ program does otherwise, see :mod:`dglmeta.systems.selar_published`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +99,9 @@ class SELAR(System):
         """One step of training; changes ``state``."""
         held_out: list[Tensor] = []
         if self.strategy.weighted:
-            held_out = split_folds(batch.n_samples, self.config.folds, rng)
+            # A stream of its own, so that with or without weights a seed gives the same batches.
+            apart = np.random.Generator(cast(np.random.PCG64, rng.bit_generator).jumped())
+            held_out = split_folds(batch.n_samples, self.config.folds, apart)
         held_out = [c.to(self.device) for c in held_out]
         keep = state.dropout(batch.view, self.config.dropout, rng)
         if state.replay is None:
