@@ -504,3 +504,19 @@ def test_vanilla_ignores_the_metapaths_it_is_given(toy):
 def test_metapaths_given_replace_the_recommended_ones(begin):
     _, state, _ = begin(metapaths=("item-tag-item",))
     assert [task.name for task in state.tasks.auxiliary] == ["item-[has]-tag-[~has]-item"]
+
+
+@pytest.mark.parametrize(
+    ("weighted", "plain"), [("selar", "multi-task"), ("weights-only", "vanilla")]
+)
+@pytest.mark.parametrize("negatives", ["stored", "drawn"])
+def test_with_weights_that_stay_equal_it_is_the_unweighted_strategy(
+    toy, weighted, plain, negatives
+):
+    def trained(strategy):
+        config = SELAR.Config(strategy=strategy, negatives=negatives, batch=8, epochs=3,
+                              weighter_lr=1e-30)  # fmt: skip
+        return SELAR(config).fit(toy, seed=0).embed()
+
+    for node_type, z in trained(weighted).items():
+        np.testing.assert_array_equal(z, trained(plain)[node_type])
