@@ -30,6 +30,9 @@ CANDIDATES = ("selar", "selar+hint")
 NOTES = (
     "Printed: Hwang et al., arXiv 2007.08294 and its journal version, by their protocol; "
     "weights-only is their w/o meta-path, multi-task their w/ meta-path.",
+    "Links: ours learns from each training positive beside a negative of its source drawn anew "
+    "(negatives = 'drawn' in the packaged settings), the paper from stored negatives. Both are "
+    "judged on stored ones.",
     "sgc is the authors' reading of it, two layers of a linear map and two propagations with ReLU "
     "between: our encoder stacked-sgc.",
 )
