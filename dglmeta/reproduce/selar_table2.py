@@ -72,7 +72,7 @@ TABLE = PaperTable(
     judge=judge,
     notes=(
         *NOTES,
-        "chosen: of selar and selar+hint, so far as they were run, the one with the better mean validation AUC; beside it "
-        "the better one printed.",
+        "chosen: of selar and selar+hint, so far as they were run, the one with the better mean "
+        "validation AUC; beside it the better one printed.",
     ),
 )

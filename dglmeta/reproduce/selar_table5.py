@@ -80,7 +80,7 @@ TABLE = PaperTable(
     notes=(
         *NOTES,
         "The paper does not say how its F1 is averaged; its values stand beside macro F1.",
-        "chosen: of selar and selar+hint, so far as they were run, the one with the better mean validation macro F1; beside "
-        "it the better one printed.",
+        "chosen: of selar and selar+hint, so far as they were run, the one with the better mean "
+        "validation macro F1; beside it the better one printed.",
     ),
 )
