@@ -100,7 +100,7 @@ class PairedLinkTask(LinkTask):
     contrary of how many it has elsewhere. And a positive is asked about without its edge: were the
     negatives of its source asked about with it, the number of a node's edges would tell them apart,
     as it cannot when the model is used (Dong et al., FakeEdge, arXiv 2211.15899). In a batch of
-    pairs both lose the same edge. What is held out is not known here, and may come up as a negative.
+    pairs both lose the same edge. What is held out is not known here; it may come up as a negative.
 
     Parameters
     ----------
