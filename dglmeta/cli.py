@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"expected to read and write files, got {error}. Check the disk.", 2)
     except KeyboardInterrupt:
         again = arguments is not None and arguments.command == "reproduce"
-        how = "The same command continues." if again else "With --out, --resume continues."
+        with_out = "A run with --out continues with --resume."
+        how = "The same command continues." if again else with_out
         return _complain(f"interrupted. {how}", 130)
     return code
 

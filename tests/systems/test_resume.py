@@ -87,6 +87,7 @@ RUNS = {
     "sampled hint, dropout": ("toy", HINTS | {"fanouts": (2, 2), "dropout": 0.3}),
     "adam look-ahead": ("toy", {"look_ahead": "adam"}),
     "not averaged": ("toy", {"averaging": 0.0}),
+    "pairs": ("toy", {"negatives": "drawn"}),
     "paper": ("toy", HINTS | {"protocol": "paper", "fanouts": (2, 2)}),
     "nodes": ("labelled", HINTS | {"dropout": 0.3, "auxiliary": ("metapath", "degree")}),
     "features, sampled": ("described", {"fanouts": (2, 2), "dropout": 0.3}),

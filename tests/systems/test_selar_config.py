@@ -57,6 +57,7 @@ def test_a_setting_that_must_be_positive_is_checked(name, refused):
         ({"hint_fanouts": (-2,)}, r"hint_fanouts of -1 or at least 1, got \(-2,\)"),
         ({"fanouts": (1.5,)}, r"got \(1.5,\)"),
         ({"strategy": "selar+hint", "hint_fanouts": ()}, "expected hint_fanouts with strategy"),
+        ({"protocol": "paper", "negatives": "drawn"}, "negatives 'stored' under protocol 'paper'"),
     ],
     ids=str,
 )
