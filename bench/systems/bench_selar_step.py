@@ -23,7 +23,7 @@ from torch import Tensor
 import dglmeta as dm
 from dglmeta.meta import Params, descend, parameters_of, sgd_step
 from dglmeta.nn import Located
-from dglmeta.systems.selar import SELAR, Config, State, split_folds
+from dglmeta.systems.selar import SELAR, Config, State, apart, split_folds
 from dglmeta.tasks import JointBatch, binary_losses
 
 
@@ -32,7 +32,7 @@ def double_backward_step(
 ) -> None:
     """Algorithm 1 with autograd through the look-ahead; the result equals ``SELAR.step``."""
     config, primary = system.config, state.tasks.rows.index(0)
-    held_out = split_folds(batch.n_samples, config.folds, rng)
+    held_out = split_folds(batch.n_samples, config.folds, apart(rng))
     keep = state.dropout(batch.view, config.dropout, rng)
     messages = state.messages(batch.view)
     every = state.locate(messages, batch.view, batch.samples, keep, hints=system.strategy.hints)

@@ -99,9 +99,7 @@ class SELAR(System):
         """One step of training; changes ``state``."""
         held_out: list[Tensor] = []
         if self.strategy.weighted:
-            # A stream of its own, so that with or without weights a seed gives the same batches.
-            apart = np.random.Generator(cast(np.random.PCG64, rng.bit_generator).jumped())
-            held_out = split_folds(batch.n_samples, self.config.folds, apart)
+            held_out = split_folds(batch.n_samples, self.config.folds, apart(rng))
         held_out = [c.to(self.device) for c in held_out]
         keep = state.dropout(batch.view, self.config.dropout, rng)
         if state.replay is None:
@@ -246,3 +244,11 @@ def split_folds(n: int, n_folds: int, rng: np.random.Generator) -> list[Tensor]:
     """Which of ``n`` primary samples each fold holds out; one fold holds out a third."""
     groups = torch.from_numpy(rng.permutation(n) % (3 if n_folds == 1 else n_folds))
     return [(groups == c).nonzero().squeeze(1) for c in range(n_folds)]
+
+
+def apart(rng: np.random.Generator) -> np.random.Generator:
+    """A stream of its own, which leaves ``rng`` where it is.
+
+    Folds are split by it, so that with or without weights a seed gives the same batches.
+    """
+    return np.random.Generator(cast(np.random.PCG64, rng.bit_generator).jumped())

@@ -10,7 +10,7 @@ from dglmeta.bench.systems.bench_selar_step import double_backward_step
 from dglmeta.meta import hypergradient, parameters_of
 from dglmeta.nn import HintMixer, SampleWeighter
 from dglmeta.systems import SELAR
-from dglmeta.systems.selar import relative, split_folds
+from dglmeta.systems.selar import apart, relative, split_folds
 
 ENCODERS = ("gcn", "gat", "gin", "sgc", "stacked-sgc", "sage", "gtn", "han")
 CLOSED = {"metapaths": ("item-tag-item", "item-tag-item-tag-item")}
@@ -261,7 +261,7 @@ def test_the_look_ahead_is_one_plain_step_without_the_fold(begin, looked_ahead):
     selar, state, batch = begin(double=True, lr=0.3, weight_decay=0.5)
     terms, o, c = evaluated(selar, state, batch)
     w = state.weights(batch.view)
-    folds = split_folds(8, 3, np.random.default_rng(0))
+    folds = split_folds(8, 3, apart(np.random.default_rng(0)))
     expected = []
     for places in folds:
         kept = torch.ones(24, dtype=torch.float64).index_fill(0, places, 0)
