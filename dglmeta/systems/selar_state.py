@@ -95,8 +95,7 @@ class State:
     def move(self, gradients: Params, view: View) -> None:
         """One step of Adam; of embeddings, only the rows in use move and decay."""
         if self.row_optimizer is not None and view.nodes is not None:
-            self.row_optimizer.give(view.nodes, gradients.pop("embedding"))
-            self.row_optimizer.step()
+            self.row_optimizer.step(view.nodes, gradients.pop("embedding"))
         for name, parameter in self.model.named_parameters():
             parameter.grad = gradients.get(name)
         self.optimizer.step()
