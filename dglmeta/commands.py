@@ -33,7 +33,7 @@ __all__ = [
     "train",
 ]
 
-SYSTEMS = {"selar": "SELAR"}
+SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph"}
 """Class in dglmeta.systems by name on the command line."""
 
 

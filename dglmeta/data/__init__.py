@@ -2,35 +2,67 @@
 
 from dglmeta.data.catalogue import DATASETS
 from dglmeta.data.dataset import Card, Dataset
+from dglmeta.data.egos import ego_networks, read_amazon_computers_egos
+from dglmeta.data.few_shot import FewShotSplit, few_shot_split
 from dglmeta.data.folder import read_folder
+from dglmeta.data.graph_dataset import (
+    LINK,
+    NODE,
+    GraphDataset,
+    GraphSplit,
+    one_graph,
+    undirected,
+)
 from dglmeta.data.gtn import GtnLayout, read_gtn, read_gtn_acm, read_gtn_imdb
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
+from dglmeta.data.npz import read_amazon_computers, read_amazon_photo, read_npz_graph
+from dglmeta.data.ohmnet import read_ohmnet
 from dglmeta.data.pairs import draw_negatives
+from dglmeta.data.ppi import read_ppi
 from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.registry import load_dataset
 from dglmeta.data.splits import LinkSplit, Rows, k_folds, split_links
 from dglmeta.data.synthetic import planted, toy
+from dglmeta.data.synthetic_graphs import toy_graphs
+from dglmeta.data.tu import read_tu
 
 __all__ = [
     "DATASETS",
+    "LINK",
+    "NODE",
     "Card",
     "Dataset",
+    "FewShotSplit",
+    "GraphDataset",
+    "GraphSplit",
     "GtnLayout",
     "LabelledNodes",
     "LinkSplit",
     "NodeSplit",
     "Rows",
     "draw_negatives",
+    "ego_networks",
+    "few_shot_split",
     "k_folds",
     "load_dataset",
+    "one_graph",
     "planted",
+    "read_amazon_computers",
+    "read_amazon_computers_egos",
+    "read_amazon_photo",
     "read_folder",
     "read_gtn",
     "read_gtn_acm",
     "read_gtn_imdb",
     "read_kgat",
     "read_lastfm",
+    "read_npz_graph",
+    "read_ohmnet",
+    "read_ppi",
     "read_ripple",
+    "read_tu",
     "split_links",
     "toy",
+    "toy_graphs",
+    "undirected",
 ]

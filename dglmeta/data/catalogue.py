@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from dglmeta.data.dataset import Card, Dataset
+from dglmeta.data.entry import Entry, github
 from dglmeta.data.files import DataFile
+from dglmeta.data.graph_catalogue import GRAPHS
 from dglmeta.data.gtn import ACM, IMDB, GtnLayout, read_gtn_acm, read_gtn_imdb
 from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.synthetic import planted, toy
 
 __all__ = ["DATASETS", "Entry"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """How a named data set is made.
-
-    Parameters
-    ----------
-    read : callable
-        ``read(folder, **options) -> Dataset``, or ``read(**options)`` if it needs no files.
-    folder : str
-        Its folder under the data folder; empty if it needs no files.
-    files : tuple of DataFile
-    card : Card or None
-        None where the reader fills it in.
-    metapaths : tuple of str
-        Recommended auxiliary tasks; empty where the reader fills them in.
-    """
-
-    read: Callable[..., Dataset]
-    folder: str = ""
-    files: tuple[DataFile, ...] = ()
-    card: Card | None = None
-    metapaths: tuple[str, ...] = ()
-
-
-def _github(
-    repository: str, commit: str, folder: str, sha256: dict[str, str]
-) -> tuple[DataFile, ...]:
-    """Files of one folder of a repository at a commit, each with its checksum."""
-    base = f"https://raw.githubusercontent.com/{repository}/{commit}/{folder}"
-    return tuple(DataFile(name, f"{base}/{name}", digest) for name, digest in sha256.items())
 
 
 def _user_item(relation: str) -> str:
@@ -77,7 +46,7 @@ DATASETS: dict[str, Entry] = {
     "lastfm": Entry(
         read_lastfm,
         "lastfm-music",
-        _github(
+        github(
             "hwwang55/KGNN-LS",
             "3afd76361b623e9e38b822861c79bcd61dae41aa",
             "data/music",
@@ -110,7 +79,7 @@ DATASETS: dict[str, Entry] = {
     "book-crossing": Entry(
         read_ripple,
         "book-crossing",
-        _github(
+        github(
             "weifeng-ai/SARC",
             "5dddf8003c066ab73084b859011c559b0e4f111d",
             "data/book",
@@ -176,7 +145,7 @@ DATASETS: dict[str, Entry] = {
     "alibaba-ifashion": Entry(
         read_kgat,
         "alibaba-ifashion-partial",
-        _github(
+        github(
             "huangtinglin/Knowledge_Graph_based_Intent_Network",
             "0e4351716d4999b3f00715f764f0afe18048cf62",
             "data/alibaba-fashion",
@@ -205,7 +174,7 @@ DATASETS: dict[str, Entry] = {
     "amazon-book": Entry(
         read_kgat,
         "amazon-book-kgat",
-        _github(
+        github(
             "xiangwang1223/knowledge_graph_attention_network",
             "c03737be46ac26a0b5431efe149828e982ffbbfb",
             "Data/amazon-book",
@@ -228,5 +197,6 @@ DATASETS: dict[str, Entry] = {
             "item-[~rated]-user-[rated]-item",
         ),
     ),
+    **GRAPHS,
 }
 """Every registered data set by name."""

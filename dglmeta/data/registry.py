@@ -15,6 +15,7 @@ from dglmeta.data.files import locate
 from dglmeta.data.files import verify as verify_files
 from dglmeta.data.folder import read_folder
 from dglmeta.data.folder_schema import SCHEMA_FILE
+from dglmeta.data.graph_dataset import GraphDataset
 from dglmeta.errors import ConfigError, DataError
 
 __all__ = ["DATASETS", "Entry", "load_dataset"]
@@ -22,8 +23,11 @@ __all__ = ["DATASETS", "Entry", "load_dataset"]
 
 def load_dataset(
     name: str | Path, root: str | Path | None = None, *, verify: bool = False, **options: Any
-) -> Dataset:
+) -> Dataset | GraphDataset:
     """A data set by name, or the one in a folder of the user's own tables.
+
+    Names that stand for many graphs, such as ``toy-graphs`` or ``firstmm``, give a
+    :class:`GraphDataset`; all others, and folders, a :class:`Dataset`.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ def load_dataset(
         Where to look first for the folders of data sets; then ``$DGLMETA_DATA``, then the user's
         cache, into which what is missing is fetched.
     verify : bool
-        Compare the files found with the known sha256 of the public ones.
+        Compare the files found with the sha256 of the public ones, where it is known.
     **options
         Passed to the reader or generator, such as ``seed`` or ``shuffle_path``.
 
@@ -59,17 +63,17 @@ def load_dataset(
         return _call(entry.read, str(name), **options)
     folder = locate(entry.folder, entry.files, root)
     if verify:
-        verify_files(folder, entry.files)
+        verify_files(folder, [file for file in entry.files if file.sha256])
     ds = _call(entry.read, str(name), folder, **options)
-    return replace(
-        ds,
-        name=str(name),
-        card=entry.card or ds.card,
-        metapaths=entry.metapaths or ds.metapaths,
-    )
+    ds = replace(ds, name=str(name), card=entry.card or ds.card)
+    if isinstance(ds, GraphDataset):
+        return ds
+    return replace(ds, metapaths=entry.metapaths or ds.metapaths)
 
 
-def _call(read: Callable[..., Dataset], name: str, *args: Any, **options: Any) -> Dataset:
+def _call(
+    read: Callable[..., Dataset | GraphDataset], name: str, *args: Any, **options: Any
+) -> Dataset | GraphDataset:
     """Call a reader; an option it does not have is a ConfigError."""
     parameters = inspect.signature(read).parameters
     unknown = [o for o in options if o not in parameters]

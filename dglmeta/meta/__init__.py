@@ -7,6 +7,8 @@ from dglmeta.meta.functional import (
     as_function,
     descend,
     detach,
+    gradient,
+    leaves,
     parameters_of,
     sgd_step,
 )
@@ -18,6 +20,13 @@ from dglmeta.meta.hypergradient import (
     weight_hypergradient,
 )
 from dglmeta.meta.maml import OuterGradient, adapt, outer_gradient
+from dglmeta.meta.unrolled import (
+    UnrolledGradient,
+    clip_gradients,
+    descend_tasks,
+    one_per_task,
+    unrolled_gradient,
+)
 
 __all__ = [
     "Fold",
@@ -25,15 +34,22 @@ __all__ = [
     "Linearization",
     "OuterGradient",
     "Params",
+    "UnrolledGradient",
     "WeightHypergradient",
     "adam_step_sizes",
     "adapt",
     "as_function",
+    "clip_gradients",
     "descend",
+    "descend_tasks",
     "detach",
+    "gradient",
     "hypergradient",
+    "leaves",
+    "one_per_task",
     "outer_gradient",
     "parameters_of",
     "sgd_step",
+    "unrolled_gradient",
     "weight_hypergradient",
 ]

@@ -1,6 +1,7 @@
 """The five systems, one file each."""
 
 from dglmeta.systems.base import Result, System
+from dglmeta.systems.meta_graph import MetaGraph
 from dglmeta.systems.selar import SELAR
 
-__all__ = ["SELAR", "Result", "System"]
+__all__ = ["SELAR", "MetaGraph", "Result", "System"]

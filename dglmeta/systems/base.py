@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from dglmeta.data import Dataset
+from dglmeta.data import Dataset, GraphDataset
 from dglmeta.errors import ConfigError, DeviceError
 from dglmeta.graph.device import device_name, require_cuda
 from dglmeta.train import History, RunFolder, describe_environment, fit, peak_rss_mib, restore
@@ -77,7 +77,7 @@ class System(abc.ABC):
         self.device = "cpu"
 
     @abc.abstractmethod
-    def init(self, ds: Dataset, seed: int, split_seed: int) -> Any:
+    def init(self, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> Any:
         """The state before the first step."""
 
     @abc.abstractmethod
@@ -97,9 +97,14 @@ class System(abc.ABC):
         del state
         return {}
 
+    def findings(self, state: Any) -> dict[str, Any]:
+        """What else a finished run has to tell, for result.json."""
+        del state
+        return {}
+
     def fit(
         self,
-        ds: Dataset,
+        ds: Dataset | GraphDataset,
         *,
         seed: int = 0,
         split_seed: int = 0,
@@ -112,7 +117,7 @@ class System(abc.ABC):
 
         Parameters
         ----------
-        ds : Dataset
+        ds : Dataset, or GraphDataset for what learns from many graphs
         seed, split_seed : int
             Initialisation and draws; the split.
         out : path, optional
@@ -165,7 +170,7 @@ class System(abc.ABC):
             evaluate=lambda split: self.evaluate(state, split),
         )
 
-    def load(self, ds: Dataset, run: RunFolder, *, device: str = "cpu") -> Result:
+    def load(self, ds: Dataset | GraphDataset, run: RunFolder, *, device: str = "cpu") -> Result:
         """The best state of a finished run, ready to evaluate and embed."""
         self.device = check_device(device)
         record = run.read_result()
@@ -181,7 +186,7 @@ class System(abc.ABC):
 
     def _record(
         self,
-        ds: Dataset,
+        ds: Dataset | GraphDataset,
         seed: int,
         split_seed: int,
         metrics: Mapping[str, float],
@@ -199,7 +204,11 @@ class System(abc.ABC):
             "system": self.name,
             "data": ds.name,
             "device": self.device,
-            **{k: settings[k] for k in ("encoder", "strategy", "protocol") if k in settings},
+            **{
+                k: settings[k]
+                for k in ("encoder", "strategy", "method", "variant", "protocol")
+                if k in settings
+            },
             "seed": seed,
             "split_seed": split_seed,
             "metrics": dict(metrics),
@@ -211,6 +220,7 @@ class System(abc.ABC):
             "peak_rss_mib": peak_rss_mib(),
             "n_parameters": sum(p.numel() for m in learned for p in m.parameters()),
             "config": settings,
+            **self.findings(state),
             **describe_environment(),
         }
 

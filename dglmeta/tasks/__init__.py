@@ -10,10 +10,13 @@ from dglmeta.tasks.base import (
     class_losses,
 )
 from dglmeta.tasks.distance import DistanceTask
+from dglmeta.tasks.few_shot import FEATURES, FewShotGraph, degree_profile
+from dglmeta.tasks.few_shot_batch import FewShotBatch, Pairs, evidence_loss, pair_logits
+from dglmeta.tasks.heuristics import adamic_adar, cosine_scores, deepwalk
 from dglmeta.tasks.joint import JointBatch, JointTasks
 from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
 from dglmeta.tasks.metapath import MetaPathTask
-from dglmeta.tasks.metrics import class_metrics, link_metrics, ranking_metrics
+from dglmeta.tasks.metrics import area_under_curve, class_metrics, link_metrics, ranking_metrics
 from dglmeta.tasks.node import NodeTask
 from dglmeta.tasks.primary import (
     LinkPrediction,
@@ -40,6 +43,9 @@ __all__ = [
     "ClusteringTask",
     "DegreeTask",
     "DistanceTask",
+    "FEATURES",
+    "FewShotBatch",
+    "FewShotGraph",
     "JointBatch",
     "JointTasks",
     "LinkPrediction",
@@ -51,16 +57,24 @@ __all__ = [
     "PairBatch",
     "PairTask",
     "PairedLinkTask",
+    "Pairs",
     "PartitionTask",
     "Primary",
     "Recommendation",
     "Surroundings",
     "TargetEdges",
     "View",
+    "adamic_adar",
+    "area_under_curve",
     "binary_losses",
     "class_losses",
     "class_metrics",
+    "cosine_scores",
+    "deepwalk",
+    "degree_profile",
+    "evidence_loss",
     "link_metrics",
+    "pair_logits",
     "primary_task",
     "ranking_metrics",
     "split_of",

@@ -13,7 +13,14 @@ from dglmeta.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["KS", "class_metrics", "link_metrics", "rank_users", "ranking_metrics"]
+__all__ = [
+    "KS",
+    "area_under_curve",
+    "class_metrics",
+    "link_metrics",
+    "rank_users",
+    "ranking_metrics",
+]
 
 Scores: TypeAlias = npt.NDArray[np.floating]
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -25,6 +32,30 @@ KS = (2, 10, 50, 100)
 
 BLOCK = 1 << 22
 """Scores ranked at a time, so that what is held beside them stays small."""
+
+
+def area_under_curve(positives: Scores, negatives: Scores) -> float:
+    """Area under the ROC curve: how often a positive scores above a negative; ties count half.
+
+    Parameters
+    ----------
+    positives, negatives : (n,) and (m,) arrays
+        Scores, at least one each.
+
+    Notes
+    -----
+    O((n + m) log(n + m)); several times faster than :func:`link_metrics`, for many small sets.
+
+    Examples
+    --------
+    >>> area_under_curve(np.array([2.0, 1.0]), np.array([1.0, 0.0]))
+    0.875
+    """
+    from scipy.stats import rankdata
+
+    n, m = len(positives), len(negatives)
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def link_metrics(logits: Scores, label: npt.NDArray[np.floating]) -> dict[str, float]:

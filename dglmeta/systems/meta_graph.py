@@ -1,0 +1,190 @@
+r"""Meta-Graph: few-shot link prediction, learned over many graphs.
+
+Of a new graph few edges are known. A graph auto-encoder with parameters phi is to predict the
+others after K steps of gradient descent on the known ones, and what is learned over the training
+graphs is where to begin, theta, and how a graph's signature should modulate the encoder, psi:
+
+    s_G = psi(G),    phi_0 = theta,    phi_{k+1} = phi_k - alpha d L_train(phi_k, s_G) / d phi,
+
+    min over (theta, psi) of  sum_G L_valid(phi_K, s_G)                          (Algorithm 1).
+
+L is the negative evidence bound of pairs, z_u . z_v the logit of one. The outer gradient goes
+through the K steps, in theta and in psi, by Hessian-vector products (:mod:`dglmeta.meta.unrolled`);
+all graphs of a step are computed at once, each with parameters of its own.
+
+Known edges are asked about in folds, with messages over the other known ones; held-out edges with
+messages over all known ones.
+
+Source: Bose et al., arXiv 1912.09867. The published program does otherwise in places, see
+:mod:`dglmeta.systems.meta_graph_published`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dglmeta.data import Dataset, GraphDataset
+from dglmeta.errors import ConfigError
+from dglmeta.meta import Params, one_per_task, parameters_of, unrolled_gradient
+from dglmeta.nn import StackedGraphs, encode
+from dglmeta.systems.base import System
+from dglmeta.systems.meta_graph_adapt import (
+    Path,
+    adapt,
+    describe_adaptation,
+    embeddings,
+    test_metrics,
+)
+from dglmeta.systems.meta_graph_config import METHODS, Config, Method
+from dglmeta.systems.meta_graph_heuristics import HEURISTICS, heuristic_metrics
+from dglmeta.systems.meta_graph_setup import State, begin
+from dglmeta.tasks import FewShotBatch, Pairs, evidence_loss
+
+__all__ = ["MetaGraph"]
+
+
+class MetaGraph(System):
+    """Meta-learned few-shot link prediction.
+
+    Examples
+    --------
+    >>> import dglmeta as dm
+    >>> config = MetaGraph.Config(epochs=1, adapt_steps=5, train_fraction=0.3)
+    >>> result = MetaGraph(config).fit(dm.load_dataset("toy-graphs"), seed=0)
+    >>> sorted(result.metrics)[:3]
+    ['test_ap', 'test_ap_5_steps', 'test_auc']
+    """
+
+    name = "meta-graph"
+    monitor = "valid_auc"
+    Config = Config
+    config: Config
+
+    @property
+    def method(self) -> Method:
+        """What the configured method switches on."""
+        return METHODS[self.config.method]
+
+    def init(self, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
+        """Prepared graphs, theta and psi."""
+        return begin(self.config, ds, seed, split_seed)
+
+    def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
+        """Go through the training graphs some times, a few at once."""
+        state.losses.clear()
+        if not self.method.trains:
+            return
+        for _ in range(self.config.passes):
+            order = rng.permutation(state.split.train)
+            for some in np.array_split(order, -(-len(order) // self.config.graphs)):
+                self.step(state, state.batch(some, self.config), rng)
+                yield
+
+    def step(self, state: State, batch: FewShotBatch, rng: np.random.Generator) -> None:
+        """One step on theta and psi; changes ``state``."""
+        config = self.config
+        steps = config.inner_steps if self.method.inner else 0
+        known = [batch.draw_training(k, rng) for k in range(steps)]
+        held_out = batch.draw_validation(rng)
+        signature = {} if state.signature is None else state.signature(batch.whole)
+
+        def loss(phi: Params, film: Params, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
+            return evidence_loss(encode(phi, graphs, film), graphs, pairs)
+
+        result = unrolled_gradient(
+            lambda phi, film, k: loss(phi, film, batch.fold(k), known[k]),
+            lambda phi, film: loss(phi, film, batch.whole, held_out),
+            one_per_task(parameters_of(state.model), len(batch)),
+            signature,
+            steps=steps,
+            lr=config.inner_lr,
+            clip=config.clip,
+            mask=self.mask(state),
+            order=config.order,
+        )
+        state.optimizer.zero_grad()
+        for name, parameter in state.model.named_parameters():
+            parameter.grad = result.start[name].sum(dim=0) / len(batch)
+        if signature:
+            pulled = [result.conditions[name] / len(batch) for name in signature]
+            torch.autograd.backward(list(signature.values()), pulled)
+        torch.nn.utils.clip_grad_norm_(state.learned, config.clip)
+        state.optimizer.step()
+        state.losses.append(float(result.loss) / len(batch))
+
+    def mask(self, state: State) -> list[str] | None:
+        """Names that the inner steps move; all for None."""
+        if self.config.adapted == "all":
+            return None
+        return [name for name, _ in state.model.named_parameters() if name.endswith("_out")]
+
+    def adapt(self, state: State, batch: FewShotBatch) -> Path:
+        """Descend from theta on each graph of a batch."""
+        config = self.config
+        with torch.no_grad():
+            signature = {} if state.signature is None else state.signature(batch.whole)
+        return adapt(
+            batch,
+            parameters_of(state.model),
+            signature,
+            steps=config.adapt_steps if self.method.adapts else 0,
+            patience=config.adapt_patience,
+            lr=config.adapt_lr or config.inner_lr,
+            clip=config.clip,
+            mask=self.mask(state),
+            optimizer=config.adapt_optimizer,
+        )
+
+    def evaluate(self, state: State, split: str) -> dict[str, float]:
+        """How well the test edges of the valid or test graphs are told from non-edges, on average.
+
+        Each graph is adapted on its known edges, and its validation edges say after how many steps
+        it is judged; ``_5_steps`` is after five.
+        """
+        graphs = [state.graphs[k] for k in getattr(state.split, split)]
+        if self.config.method in HEURISTICS:
+            at_best = at_five = heuristic_metrics(self.config.method, state, split)
+        else:
+            batch = state.batch(getattr(state.split, split), self.config)
+            path = state.paths[split] = self.adapt(state, batch)
+            at_best, at_five = (
+                test_metrics(graphs, embeddings(batch, phi, path.film))
+                for phi in (path.best, path.early)
+            )
+        late = {f"{split}_{name}": value for name, value in at_best.items()}
+        return late | {f"{split}_{name}_5_steps": value for name, value in at_five.items()}
+
+    def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
+        """(n, d) embeddings of every test graph's nodes, by its name, each where it fits best.
+
+        Raises
+        ------
+        ConfigError
+            If the method embeds nothing.
+        """
+        if self.config.method in HEURISTICS:
+            raise ConfigError(
+                f"meta-graph: expected a method that trains an encoder to embed nodes, got "
+                f"{self.config.method!r}. Train another."
+            )
+        batch = state.batch(state.split.test, self.config)
+        path = self.adapt(state, batch)
+        z = embeddings(batch, path.best, path.film)
+        return {state.names[k]: rows for k, rows in zip(state.split.test, z, strict=True)}
+
+    def log(self, state: State) -> dict[str, Any]:
+        """The mean outer loss of the epoch."""
+        return {"outer_loss": float(np.mean(state.losses))} if state.losses else {}
+
+    def findings(self, state: State) -> dict[str, Any]:
+        """How each test graph was predicted on the way of adaptation."""
+        if "test" not in state.paths:
+            return {}
+        names = [state.names[k] for k in state.split.test]
+        return {"adaptation": describe_adaptation(state.paths["test"], names)}

@@ -1,0 +1,115 @@
+"""How a run of Meta-Graph begins: graphs prepared, an encoder and a signature made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from dglmeta.data import Dataset, FewShotSplit, GraphDataset, GraphSplit, few_shot_split
+from dglmeta.data.graph_dataset import NODE
+from dglmeta.errors import DataError
+from dglmeta.nn import VGAE, GraphSignature
+from dglmeta.systems.meta_graph_adapt import Path
+from dglmeta.systems.meta_graph_config import METHODS, Config
+from dglmeta.tasks import FewShotBatch, FewShotGraph
+
+__all__ = ["State", "begin", "prepare_graph"]
+
+
+@dataclass
+class State:
+    """Everything that changes in training, and what it is trained on."""
+
+    graphs: list[FewShotGraph]
+    names: tuple[str, ...]
+    seed: int
+    split: GraphSplit
+    model: VGAE
+    signature: GraphSignature | None
+    optimizer: torch.optim.Optimizer
+    losses: list[float] = field(default_factory=list)  # outer losses of the epoch
+    paths: dict[str, Path] = field(default_factory=dict)  # of the graphs judged last
+    heuristics: dict[str, dict[str, float]] = field(default_factory=dict)  # metrics by split
+
+    @property
+    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """What a checkpoint holds."""
+        parts = {"model": self.model, "optimizer": self.optimizer}
+        return parts if self.signature is None else {**parts, "signature": self.signature}
+
+    @property
+    def learned(self) -> list[nn.Parameter]:
+        """Theta and psi."""
+        modules = [self.model] if self.signature is None else [self.model, self.signature]
+        return [p for module in modules for p in module.parameters()]
+
+    def batch(self, numbers: np.ndarray, config: Config) -> FewShotBatch:
+        """Some of the graphs, side by side."""
+        noise = config.d if config.variational else 0
+        dtype = next(self.model.parameters()).dtype
+        return FewShotBatch([self.graphs[k] for k in numbers], dtype=dtype, noise=noise)
+
+
+def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
+    """The state before the first step.
+
+    Raises
+    ------
+    DataError
+        If the data set is a single graph.
+    """
+    if not isinstance(ds, GraphDataset):
+        raise DataError(
+            f"{ds.name}: expected a data set of many graphs for meta-graph, got a single one. "
+            f"Give firstmm, ohmnet-brain or toy-graphs, or cut it up with ego_networks."
+        )
+    alone = config.graph_split == "leave-one-out"
+    split = ds.leave_one_out(split_seed) if alone else ds.splits(split_seed)
+    graphs = [
+        prepare_graph(config, ds, number, few_shot_split(
+            graph, config.train_fraction, seed=edge_seed(split_seed, number)
+        ))
+        for number, graph in enumerate(ds.graphs)
+    ]  # fmt: skip
+    d_in = graphs[0].states.received.shape[1] - 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        two_weights = config.method == "meta-graph" and config.variant == "two-weights"
+        model = VGAE(d_in, config.d_hidden, config.d, two_weights=two_weights)
+        signature = None
+        if METHODS[config.method].signature:
+            signature = GraphSignature(
+                d_in,
+                (config.d_hidden, 2 * config.d),
+                variant=config.variant,
+                d_hidden=config.d_hidden,
+                published=config.protocol == "paper",
+            )
+    learned = [p for m in (model, signature) if m is not None for p in m.parameters()]
+    optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)
+    return State(graphs, ds.graph_names, seed, split, model, signature, optimizer)
+
+
+def prepare_graph(
+    config: Config, ds: GraphDataset, number: int, split: FewShotSplit
+) -> FewShotGraph:
+    """A graph of the data set as the configured encoder reads it."""
+    graph = ds.graphs[number]
+    empty = np.zeros((graph.n_nodes[NODE], 0), np.float32)
+    given = graph.node_data.get(NODE, {}).get("feat", empty)
+    published = config.protocol == "paper"
+    return FewShotGraph(
+        split,
+        given,
+        ("given",) if published else config.features,
+        n_folds=1 if published else min(config.folds, len(split.train)),
+        structure=METHODS[config.method].structure,
+    )
+
+
+def edge_seed(split_seed: int, number: int, draw: int = 0) -> int:
+    """Seed of the split of one graph's edges."""
+    return int(np.random.SeedSequence([split_seed, number, draw]).generate_state(1)[0])
