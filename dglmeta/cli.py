@@ -144,6 +144,31 @@ def _parser() -> Parser:
     sub.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.parquet")
     computes(sub)
 
+    sub = command(
+        "adapt",
+        commands.adapt,
+        "the likeliest links of a new graph, by a run of meta-graph",
+        epilog="All edges of the graph are known. The encoder descends on them from what the run "
+        "learned, then pairs of nodes without an edge are ranked. The file has the columns src, "
+        "dst, logit and probability, the likeliest first; src and dst are the ids of your own "
+        "tables where they have any, else numbers of nodes. The probability is that of a link "
+        "among as many links as other pairs, and so is far too high among all pairs.",
+    )
+    sub.add_argument("folder", metavar="RUN", type=Path, help="what train meta-graph --out wrote")
+    sub.add_argument("--data", required=True,
+                     help="a registered name, or a folder of tables with one node type and one "
+                     "edge type; with the features the run was trained on")  # fmt: skip
+    sub.add_argument("--graph", metavar="NUMBER", type=whole_number(0), default=0,
+                     help="which of a data set of many graphs (default: 0)")  # fmt: skip
+    sub.add_argument("--steps", metavar="K", type=whole_number(0),
+                     help="of gradient descent (default: the median of what was best for the "
+                     "run's test graphs)")  # fmt: skip
+    sub.add_argument("--top", metavar="N", type=whole_number(1),
+                     help="pairs to write (default: 10 for each node)")  # fmt: skip
+    sub.add_argument("--out", metavar="FILE", type=Path, required=True,
+                     help="FILE.csv or FILE.parquet")  # fmt: skip
+    reads_data(sub)
+
     sub = command("report", commands.report, "a page with pictures of how runs went")
     sub.add_argument("folders", metavar="RUN", type=Path, nargs="+")
     sub.add_argument("--out", metavar="PAGE", type=Path, default=Path("report.html"))
@@ -153,7 +178,7 @@ def _parser() -> Parser:
     sub.add_argument("--rows", metavar="ROW,ROW", type=lambda text: text.split(","),
                      help="such as lastfm/gcn,lastfm/gat; all when absent")  # fmt: skip
     sub.add_argument("--columns", metavar="COLUMN,COLUMN", type=lambda text: text.split(","),
-                     help="such as vanilla,selar; all when absent")  # fmt: skip
+                     help="such as vanilla,selar or meta-graph,maml; all when absent")  # fmt: skip
     sub.add_argument("--seeds", metavar="N", type=whole_number(1), help="runs of each kind")
     sub.add_argument("--quick", action="store_true", help="a few epochs, to see that it works")
     sub.add_argument("--jobs", metavar="N", type=whole_number(1), default=1, help="processes")

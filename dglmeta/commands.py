@@ -20,6 +20,7 @@ from dglmeta.flags import settings_parser
 
 __all__ = [
     "SYSTEMS",
+    "adapt",
     "bench",
     "demo",
     "doctor",
@@ -36,6 +37,9 @@ __all__ = [
 SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph"}
 """Class in dglmeta.systems by name on the command line."""
 
+FROM_MANY_GRAPHS = ("meta-graph",)
+"""Systems that learn from data sets of many graphs; all others read a single one."""
+
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Versions, threads, GPU and a short self-test."""
@@ -47,10 +51,12 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Types, counts and meta-paths of a data set."""
+    """Types, counts and meta-paths of a data set; of one of many graphs, their sizes."""
     from dglmeta.report.info import describe
+    from dglmeta.report.info_graphs import describe_graphs
 
-    report = describe(dglmeta.load_dataset(arguments.data, root=arguments.data_dir))
+    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    report = describe_graphs(ds) if isinstance(ds, dglmeta.data.GraphDataset) else describe(ds)
     print(json.dumps(report.facts, indent=2) if arguments.json else report)
     return 0
 
@@ -61,7 +67,7 @@ def labels(arguments: argparse.Namespace) -> int:
 
     from dglmeta.labels.cluster import connect
 
-    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    ds = _dataset(arguments.data, arguments)
     budget = arguments.memory_budget
     if budget is not None and arguments.workers is not None:
         budget //= arguments.workers
@@ -107,7 +113,7 @@ def train(arguments: argparse.Namespace) -> int:
     check_device(arguments.device)
     system = system_class(arguments.system)
     config = _config(system.Config, arguments)
-    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    ds = _dataset(arguments.data, arguments, arguments.system)
     for path in getattr(config, "metapaths", ()):
         dglmeta.MetaPath.parse(path, ds.csr.schema)
     result = system(config).fit(
@@ -127,7 +133,10 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _print_record(record: Mapping[str, Any]) -> None:
     """What a training run came to."""
-    kind = " ".join(record[k] for k in ("system", "encoder", "strategy", "protocol") if k in record)
+    own = record.get("method") == record["system"]  # which then has a variant; no baseline has
+    told = "variant" if own else "method"
+    names = ("system", "encoder", "strategy", told, "protocol")
+    kind = " ".join(record[name] for name in names if name in record)
     print(f"{kind} on {record['data']}, seed {record['seed']}")
     _print_metrics(record["metrics"])
     print(
@@ -138,8 +147,9 @@ def _print_record(record: Mapping[str, Any]) -> None:
 
 
 def _print_metrics(metrics: Mapping[str, float]) -> None:
+    width = max([12, *map(len, metrics)])
     for name, value in sorted(metrics.items()):
-        print(f"  {name:<12} {value:.4f}")
+        print(f"  {name:<{width}} {value:.4f}")
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -161,6 +171,31 @@ def embed(arguments: argparse.Namespace) -> int:
     write_embeddings(arguments.out, embeddings)
     shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
     print(f"wrote {arguments.out}: {shapes}")
+    return 0
+
+
+def adapt(arguments: argparse.Namespace) -> int:
+    """The links that a new graph lacks, as a trained run of Meta-Graph sees it, to a file."""
+    from dglmeta.report.export import check_links_path, write_links
+    from dglmeta.systems.meta_graph_links import Learned, candidate_links, new_graph, usual_steps
+    from dglmeta.train import RunFolder
+
+    check_links_path(arguments.out)
+    run = RunFolder(arguments.folder, write=False)
+    begun = run.read_config()
+    if begun["system"] != "meta-graph":
+        raise ConfigError(
+            f"adapt: expected a run of meta-graph, got one of {begun['system']} in {run.path}. "
+            f"Give another."
+        )
+    learned = Learned.read(_begun_config(begun), run)
+    steps = usual_steps(run) if arguments.steps is None else arguments.steps
+    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
+    graph = new_graph(ds, arguments.graph)
+    links = candidate_links(learned, graph, steps=steps, top=arguments.top or graph.usual_top)
+    write_links(arguments.out, links.src, links.dst, links.logit, graph.ids)
+    print(f"{graph.name}: {steps} steps, then the best {len(links.src):,} pairs without an edge")
+    print(f"wrote {arguments.out}")
     return 0
 
 
@@ -225,18 +260,30 @@ def reproduce(arguments: argparse.Namespace) -> int:
     return 2 if table.failures else 0
 
 
+def _dataset(name: str, arguments: argparse.Namespace, system: str = "") -> Any:
+    """A data set of the form that a system reads; that of a single graph without one."""
+    ds = dglmeta.load_dataset(name, root=arguments.data_dir)
+    return ds if system in FROM_MANY_GRAPHS else dglmeta.data.one_graph(ds)
+
+
 def _load_run(arguments: argparse.Namespace) -> Any:
     """The result of a finished run, with its best state."""
     from dglmeta.systems.base import check_device
-    from dglmeta.train import RunFolder, config_from_dict
+    from dglmeta.train import RunFolder
 
     check_device(arguments.device)
     run = RunFolder(arguments.folder, write=False)
     begun = run.read_config()
-    system = system_class(begun["system"])
-    config = config_from_dict(system.Config, begun["config"])
-    ds = dglmeta.load_dataset(begun["data"], root=arguments.data_dir)
+    system, config = system_class(begun["system"]), _begun_config(begun)
+    ds = _dataset(begun["data"], arguments, begun["system"])
     return system(config).load(ds, run, device=arguments.device)
+
+
+def _begun_config(begun: Mapping[str, Any]) -> Any:
+    """The settings a run was begun with."""
+    from dglmeta.train import config_from_dict
+
+    return config_from_dict(system_class(begun["system"]).Config, begun["config"])
 
 
 def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
@@ -247,6 +294,7 @@ def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
-        chosen = [flags.get(name, getattr(kind, name, "")) for name in ("strategy", "encoder")]
+        telling = ("strategy", "encoder", "method")
+        chosen = [flags.get(name, getattr(kind, name, "")) for name in telling]
         values = packaged_config(arguments.system, arguments.data, *chosen)
     return config_from_dict(kind, {**values, **flags})

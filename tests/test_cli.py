@@ -192,6 +192,15 @@ def test_info_counts_and_estimates(capsys):
     assert "toy: 20 nodes, 36 edges" in capsys.readouterr().out
 
 
+def test_info_of_many_graphs_tells_their_sizes(capsys):
+    assert main(["info", "toy-graphs", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["n_graphs"], facts["n_nodes"], facts["n_edges"]) == (12, 518, 1863)
+    assert set(facts["sizes"]["nodes"]) == {"least", "median", "most"}
+    assert main(["info", "toy-graphs"]) == 0
+    assert "toy-graphs: 12 graphs, 518 nodes, 1,863 edges" in capsys.readouterr().out
+
+
 def test_doctor_finds_this_installation_sound(capsys):
     assert main(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -252,6 +261,12 @@ def test_help_lists_the_settings_of_the_system(capsys):
         ((*TRAIN_TOY, "--strategy", "best"), "expected strategy among"),
         ((*TRAIN_TOY, "--metapaths", "user-itm-user"), "unknown node type 'itm'"),
         ((*TRAIN_TOY, "--batch", "2"), "batch of at least 3"),
+        (("train", "selar", "--data", "toy-graphs"), "of a single graph, got one of 12"),
+        (("train", "meta-graph", "--data", "toy"), "of many graphs for meta-graph, got a single"),
+        (
+            ("labels", "toy-graphs", "--metapath", "a-b", "--out", "x"),
+            "single graph, got one of 12",
+        ),
         ((*TRAIN_TOY, "--config", "no-such.toml"), "no-such.toml"),
         ((*TRAIN_TOY, "--device", "tpu"), "invalid choice: 'tpu'"),
         (("evaluate", "no-such-run"), "got no-such-run, which is not there"),
@@ -374,6 +389,7 @@ def test_a_checkpoint_of_something_else_is_refused(complaint, run_folder):
         ("config.toml", "d = 4", "none of its system, data, config"),
         ("config.toml", 'system = "gone"\ndata = "toy"\n[config]', "got 'gone'"),
         ("config.toml", 'system = "selar"\ndata = "toy"\n[config]\nx = 1', "unknown fields ['x']"),
+        ("config.toml", 'system = "selar"\ndata = "toy-graphs"\n[config]', "got one of 12"),
         ("result.json", "[1", "expected a finished run's"),
         ("result.json", None, "expected a finished run's"),
     ],
@@ -383,6 +399,7 @@ def test_a_damaged_run_is_refused(complaint, run_folder, file, text, told):
     if text is not None:
         (run_folder / file).write_text(text)
     assert told in complaint("evaluate", run_folder)
+    assert told in complaint("embed", run_folder, "--out", run_folder / "z.npz")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -87,8 +87,9 @@ def node_states(adj: Adjacency, weight: Array, x: npt.NDArray[np.floating]) -> N
     by_position = weight if adj.edge_ids is None else weight[adj.edge_ids]
     matrix = csr_array((by_position, adj.indices, adj.indptr), shape=adj.shape)
     received, first, n_receiving = _distinct(np.asarray(matrix @ x.astype(np.float64)))
-    merged = csr_array((by_position, first[adj.indices], adj.indptr), shape=(len(x), len(received)))
-    merged.sum_duplicates()
+    shape = len(x), len(received)
+    merged = csr_array((by_position, first[adj.indices], adj.indptr), shape=shape, copy=True)
+    merged.sum_duplicates()  # in place
     rng = np.random.default_rng(KEYS)
     keys = merged @ rng.uniform(0.5, 1.5, (len(received), 2))
     _, representative, state, n_nodes = np.unique(

@@ -21,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B0527F", "#C77F00", "#3A9BD0", "#4
 MAX_LINES = len(COLOURS)
 DPI = 220
 INK, PALE = "#222222", "#888888"
+COUNTED = ("epoch", "step")  # axes of whole numbers, beside whose lines there is room for names
 MAX_DIRECT = 16  # characters of a name that still fits beside its line
 
 
@@ -63,7 +64,7 @@ def picture(
     from matplotlib.ticker import MaxNLocator
 
     named = [line for line in lines if line.label]
-    direct = axes.x == "epoch" and all(len(line.label) <= MAX_DIRECT for line in named)
+    direct = axes.x in COUNTED and all(len(line.label) <= MAX_DIRECT for line in named)
     heading = textwrap.wrap(title, 50)
     below = 0.0 if direct else 0.17 * _legend_rows(named)
     figure = Figure((3.8, 2.5 + 0.16 * len(heading) + below), dpi=DPI, layout="constrained")
@@ -80,7 +81,7 @@ def picture(
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     ax.set_axisbelow(True)
-    if axes.x == "epoch":
+    if axes.x in COUNTED:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     if best is not None:
         _mark_best(ax, best, lines)

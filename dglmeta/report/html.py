@@ -15,6 +15,12 @@ from typing import Any
 import dglmeta
 from dglmeta.errors import DataError, DglmetaError
 from dglmeta.report.draw import Picture
+from dglmeta.report.few_shot import (
+    plot_adaptation,
+    plot_adaptations,
+    read_adaptation,
+    signature_table,
+)
 from dglmeta.report.plots import metric_title, plot_comparison, plot_run, stages
 from dglmeta.report.runs import KINDS, Group, Run, group_runs
 
@@ -26,8 +32,13 @@ MISSING = {
     "task_weights": ("task weights", "only a strategy that learns sample weights logs them"),
     "hint_weights": ("hint weights", "only a strategy with hints logs them"),
     "weighting": ("weighting curves", "only a strategy that learns sample weights logs them"),
+    "adaptation": ("curves of adaptation", "a finished run has them, of a method with an encoder"),
+    "signatures": ("table of signatures", "a finished run has them, of a method with a signature"),
 }
-"""By kind of picture: what it would show, and why a run may not have it."""
+"""By kind of picture or table: what it would show, and why a run may not have it."""
+
+OF_MANY_GRAPHS = ("validation", "adaptation", "signatures")
+"""What is to be expected of meta-graph; of other systems the rest is, and validation."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
@@ -90,6 +101,8 @@ def _check_ready(runs: Sequence[Path], out: Path) -> None:
 def _section(run: Run, written: list[Path]) -> dict[str, Any]:
     """What the page tells of one run; its pictures are written and noted in ``written``."""
     pictures = plot_run(run.epochs, run.best)
+    adaptation, signatures = read_adaptation(run.result), signature_table(run.result)
+    pictures["adaptation"] = [] if adaptation is None else [plot_adaptation(adaptation)]
     notes = list(run.notes)
     try:
         folder = run.path / "plots"
@@ -112,10 +125,18 @@ def _section(run: Run, written: list[Path]) -> dict[str, Any]:
         "versions": _versions(run.result or {}),
         "pictures": pictures,
         "weights": _weight_table(run),
-        "missing": [MISSING[kind] for kind, some in pictures.items() if not some],
+        "signatures": signatures,
+        "missing": _missing(run, {**pictures, "signatures": signatures}),
         "strategy": run.facts.get("strategy"),
         "notes": notes,
     }
+
+
+def _missing(run: Run, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What runs of the system can have and this one has not, and why that may be."""
+    many = run.facts["system"] == "meta-graph"
+    expected = [k for k in MISSING if k == "validation" or (k in OF_MANY_GRAPHS) == many]
+    return [MISSING[kind] for kind in expected if not shown[kind]]
 
 
 def _by_split(metrics: Mapping[str, float]) -> list[tuple[str, float | None, float | None]]:
@@ -163,15 +184,23 @@ def _comparison(runs: Sequence[Run]) -> dict[str, Any]:
     groups = group_runs(runs)
     metrics = list(dict.fromkeys(k for r in runs for k in r.metrics if k.startswith("test_")))
     pictures: list[Picture] = []
+    adaptations: list[Picture] = []
     for data in dict.fromkeys(g.data for g in groups):
         drawn = {g.name: [(r.epochs, r.best) for r in g.runs] for g in groups if g.data == data}
         if sum(map(len, drawn.values())) > 1:
             pictures += plot_comparison(data, drawn)
+            read = {g.name: [read_adaptation(r.result) for r in g.runs] for g in groups
+                    if g.data == data}  # fmt: skip
+            some = {name: [a for a in found if a is not None] for name, found in read.items()}
+            adaptations += plot_adaptations(data, some)
+    kinds = [kind for kind in KINDS if any(r.facts.get(kind) is not None for r in runs)]
     return {
+        "kinds": [kind.capitalize() for kind in kinds],
         "metrics": [metric_title(k) for k in metrics],
         "groups": [_group_row(g, metrics) for g in groups],
-        "runs": [_run_row(r, metrics) for r in runs],
+        "runs": [_run_row(r, kinds, metrics) for r in runs],
         "pictures": pictures,
+        "adaptations": adaptations,
     }
 
 
@@ -186,9 +215,9 @@ def _group_row(group: Group, metrics: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _run_row(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+def _run_row(run: Run, kinds: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
     return {
-        "kinds": [run.facts.get(k) for k in KINDS],
+        "kinds": [run.facts.get(kind) for kind in kinds],
         "seed": run.config.get("seed"),
         "values": [run.metrics.get(k) for k in metrics],
         "finished": run.result is not None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from dglmeta.report.draw import MAX_LINES, Axes, Line, Picture, picture, value_range
 
-__all__ = ["metric_title", "plot_comparison", "plot_run", "stages"]
+__all__ = ["group_lines", "metric_title", "parts_of", "plot_comparison", "plot_run", "stages"]
 
 Epochs = Sequence[Mapping[str, Any]]
 """Lines of metrics.jsonl, in order."""
@@ -102,8 +102,8 @@ def plot_comparison(
         lines: dict[str, list[Line]] = {}
         for name, runs in groups.items():
             series = [(*_series(epochs, key), best) for epochs, best in runs]
-            lines[name] = _group_lines(name, [s for s in series if len(s[0])])
-        for part, names in enumerate(_parts([n for n, found in lines.items() if found])):
+            lines[name] = group_lines(name, [s for s in series if len(s[0])])
+        for part, names in enumerate(parts_of([n for n, found in lines.items() if found])):
             drawn = [replace(x, colour=i) for i, n in enumerate(names) for x in lines[n]]
             heading = f"Validation {metric_title(key)}, {title}"
             name = f"{key}-{part}"
@@ -111,9 +111,13 @@ def plot_comparison(
     return pictures
 
 
-def _group_lines(
+def group_lines(
     name: str, series: Sequence[tuple[Sequence[float], Sequence[float], int | None]]
 ) -> list[Line]:
+    """Runs, each as (x, y, x of a dot): a single one as it is; of several faint lines and the mean.
+
+    The mean is drawn over the x that all of them have.
+    """
     if len(series) < 2:
         return [Line(name, x, y, mark=best) for x, y, best in series]
     shared = sorted(set.intersection(*(set(x) for x, _, _ in series)))
@@ -138,7 +142,7 @@ def _plot_tasks(
     lines = {t: _series(epochs, key, t) for t in colours}
     shown = [t for t in colours if lines[t][0]]
     axes = Axes("epoch", y_label, value_range([y for t in shown for y in lines[t][1]]))
-    parts = list(_parts(shown))
+    parts = list(parts_of(shown))
     pictures = []
     for k, names in enumerate(parts):
         drawn = [Line(t, *lines[t], colour=colours[t]) for t in names]
@@ -192,7 +196,7 @@ def _series(epochs: Epochs, key: str, task: str | None = None) -> tuple[list[int
     return [epoch for epoch, _ in kept], [v for _, v in kept]
 
 
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts_of(names: Sequence[str]) -> Iterator[Sequence[str]]:
     """As few parts as there can be, of nearly one size."""
     n_parts = -(-len(names) // MAX_LINES)
     for k in range(n_parts):

@@ -16,7 +16,7 @@ from dglmeta.train import RunFolder
 __all__ = ["KINDS", "Group", "Run", "group_runs"]
 
 BY_TASK = ("train_loss", "task_weights", "hint_weights")
-KINDS = ("system", "data", "strategy", "encoder")
+KINDS = ("system", "data", "strategy", "encoder", "method")
 MAX_SETTING = 60
 
 
@@ -77,16 +77,21 @@ class Run:
     @property
     def facts(self) -> dict[str, Any]:
         """What it ran on and how, in text."""
-        config = self.config["config"]
-        kinds = {k: config[k] for k in ("strategy", "encoder", "protocol") if k in config}
-        return {"system": self.config["system"], "data": self.config["data"], **kinds}
+        config, system = self.config["config"], self.config["system"]
+        names = ["strategy", "encoder", "method", "protocol"]
+        if config.get("method") == system:  # which then has a variant; no baseline has
+            names.insert(3, "variant")
+        kinds = {k: config[k] for k in names if k in config}
+        return {"system": system, "data": self.config["data"], **kinds}
 
     @property
     def title(self) -> str:
         """One line that tells runs apart."""
         facts = {k: v for k, v in self.facts.items() if k not in ("data", "protocol")}
         kind = " ".join(dict.fromkeys(map(str, facts.values())))
-        return f"{kind} on {self.facts['data']}, seed {self.config.get('seed', 'unknown')}"
+        split = self.config.get("split_seed")
+        seed = f"seed {self.config.get('seed', 'unknown')}" + (f", split {split}" if split else "")
+        return f"{kind} on {self.facts['data']}, {seed}"
 
     @cached_property
     def best(self) -> int | None:
@@ -124,8 +129,8 @@ class Group:
 def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Put runs together that differ by their seeds only.
 
-    A group is named by those of system, strategy and encoder that differ between any runs, and by
-    the settings in which it differs from groups that are equal in those.
+    A group is named by those of system, strategy, encoder and method that differ between any runs,
+    and by the settings in which it differs from groups that are equal in those.
     """
     telling = [k for k in KINDS if k != "data" and len({r.facts.get(k) for r in runs}) > 1]
     alike: dict[str, dict[str, list[Run]]] = {}

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dglmeta.data import Dataset, load_dataset
+from dglmeta.data import Dataset, GraphDataset, load_dataset
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.reproduce import TABLES
 from dglmeta.reproduce.pool import execute
@@ -34,7 +34,7 @@ def reproduce(
     device: str = "cpu",
     jobs: int = 1,
     say: Say = lambda _line: None,
-    load: Callable[..., Dataset] = load_dataset,
+    load: Callable[..., Dataset | GraphDataset] = load_dataset,
     runner: Runner | None = None,
 ) -> TableReport:
     """Ours beside what a paper printed.
@@ -53,7 +53,8 @@ def reproduce(
         What to train in each row, such as ``vanilla``; all when None. Others are shown where they
         were finished before.
     seeds : int, optional
-        Runs of each kind, >= 1; what the table asks for when None, and 1 if ``quick``.
+        Runs of each kind, >= 1; what the table asks for when None, and 1 if ``quick``. Where a
+        row's seeds are splits, so many of these.
     quick : bool
         A smoke run of very few epochs, in ``out/quick``.
     out : path
@@ -65,7 +66,7 @@ def reproduce(
     say : callable
         Told what is done, a line at a time.
     load : callable
-        ``load(name, root=data_dir)`` -> Dataset.
+        ``load(name, root=data_dir)`` -> Dataset or GraphDataset.
     runner : Runner, optional
         What trains a run.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dglmeta.data import load_dataset
+from dglmeta.data import load_dataset, one_graph
 from dglmeta.systems import SELAR
 from dglmeta.train import config_from_dict, packaged_config
 
@@ -72,7 +72,7 @@ def run_demo(seeds: int = 3, say: Callable[[str], None] = lambda _line: None) ->
     """
     auc: dict[str, dict[str, list[float]]] = {}
     for graph, options in GRAPHS.items():
-        ds = load_dataset("planted", **options)
+        ds = one_graph(load_dataset("planted", **options))
         auc[graph] = {name: [] for name in STRATEGIES}
         for name, strategy in STRATEGIES.items():
             settings = packaged_config("selar", "planted", strategy)

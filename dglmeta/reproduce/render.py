@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from dglmeta.reproduce.runs import Finished, Run
-from dglmeta.reproduce.table import Entry, Grid, Measured, Verdict, digest, mean, spread
+from dglmeta.reproduce.table import (
+    Entry,
+    Grid,
+    Measured,
+    Verdict,
+    digest,
+    mean,
+    spread,
+    standard_error,
+)
 
 __all__ = ["TableReport", "describe_table"]
 
@@ -100,7 +109,7 @@ def _general_notes(measured: Measured) -> list[str]:
     notes = [
         "A place reads: mean of our seeds ± their sample standard deviation / *printed value*; "
         "- where there is none.",
-        "Ours: split seed 0; the epoch is chosen by validation, test is looked at once.",
+        *_split_notes(measured),
     ]
     runs = {run.path: run for group in measured.runs.values() for run in group}
     for name in ("protocol", "device"):
@@ -120,6 +129,15 @@ def _general_notes(measured: Measured) -> list[str]:
     return notes + [f"Versions: {text}." for text in versions]
 
 
+def _split_notes(measured: Measured) -> list[str]:
+    """How the data were split in our runs."""
+    late = "the epoch is chosen by validation, test is looked at once."
+    splits = {measured.table.rows[row].splits for row in measured.rows}
+    notes = [f"Ours: split seed 0; {late}"] if False in splits else []
+    each = "every seed has a split of its own, that of its number"
+    return notes + ([f"Ours: {each}; {late}"] if True in splits else [])
+
+
 def _setting(run: Run, outcome: Finished | str, name: str) -> str | None:
     if isinstance(outcome, str):
         return None
@@ -135,24 +153,24 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _grid_text(grid: Grid) -> str:
-    lines = [[name, *(_entry_text(e, grid.digits) for e in entries)] for name, entries in grid.rows]
+    lines = [[name, *(_entry_text(e, grid) for e in entries)] for name, entries in grid.rows]
     return f"## {grid.title}\n\n" + _columns([list(grid.header), *lines])
 
 
-def _entry_text(entry: Entry, digits: int) -> str:
+def _entry_text(entry: Entry, grid: Grid) -> str:
     """``mean ± spread / *printed*``."""
-    ours = _ours_text(entry.ours, digits)
+    ours = _ours_text(entry.ours, grid)
     if entry.note:
         ours = f"{ours}; {entry.note}" if entry.ours else entry.note
-    return f"{ours} / " + ("-" if entry.printed is None else f"*{entry.printed:.{digits}f}*")
+    return f"{ours} / " + ("-" if entry.printed is None else f"*{entry.printed:.{grid.digits}f}*")
 
 
-def _ours_text(values: Sequence[float], digits: int) -> str:
+def _ours_text(values: Sequence[float], grid: Grid) -> str:
     if not values:
         return "-"
-    around = spread(values)
-    text = f"{mean(values):.{digits}f}"
-    return text if around is None else f"{text} ± {around:.{digits}f}"
+    around = (standard_error if grid.error else spread)(values)
+    text = f"{mean(values):.{grid.digits}f}"
+    return text if around is None else f"{text} ± {around:.{grid.digits}f}"
 
 
 def _columns(lines: list[list[str]]) -> str:
@@ -199,6 +217,7 @@ def _entry_facts(entry: Entry) -> dict[str, Any]:
     return {
         "mean": mean(entry.ours) if entry.ours else None,
         "spread": spread(entry.ours),
+        "standard_error": standard_error(entry.ours),
         "values": list(entry.ours),
         "printed": entry.printed,
         "note": entry.note,
@@ -219,7 +238,8 @@ def _cell(measured: Measured, row: str, column: str) -> dict[str, Any]:
 
 
 def _run_facts(run: Run, outcome: Finished | str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"seed": run.seed, "folder": f"runs/{run.path.as_posix()}"}
+    facts: dict[str, Any] = {"seed": run.seed, "split_seed": run.split_seed}
+    facts["folder"] = f"runs/{run.path.as_posix()}"
     if isinstance(outcome, str):
         return {**facts, "failed": outcome}
     kept = ("best_epoch", "epochs", "seconds_total", "device", "commit", "versions")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dglmeta.data import Dataset, load_dataset
+from dglmeta.data import Dataset, GraphDataset, load_dataset
 from dglmeta.errors import DataError
 from dglmeta.systems import System
 from dglmeta.train import RunFolder
@@ -19,7 +19,6 @@ __all__ = [
     "Finished",
     "Run",
     "Runner",
-    "SPLIT_SEED",
     "Standing",
     "Trainer",
     "WEIGHT",
@@ -27,7 +26,6 @@ __all__ = [
     "stand",
 ]
 
-SPLIT_SEED = 0
 LENGTHS = ("epochs", "patience")
 """Settings that a run may be continued with when they have grown."""
 WEIGHT = "weight of "
@@ -46,7 +44,7 @@ class Run:
     data : str
         A registered name.
     config : System.Config
-    seed : int
+    seed, split_seed : int
     """
 
     system: type[System]
@@ -54,11 +52,13 @@ class Run:
     data: str
     config: Any
     seed: int
+    split_seed: int = 0
 
     @property
     def path(self) -> Path:
         """Where it lies in the folder of all runs."""
-        return Path(self.name) / f"seed-{self.seed}"
+        split = f"-split-{self.split_seed}" if self.split_seed else ""
+        return Path(self.name) / f"seed-{self.seed}{split}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Run:
     def what(self) -> dict[str, Any]:
         """System, data and seeds, as a run folder's config.toml has them."""
         names = {"system": self.system.name, "data": self.data}
-        return {**names, "seed": self.seed, "split_seed": SPLIT_SEED}
+        return {**names, "seed": self.seed, "split_seed": self.split_seed}
 
 
 Runner = Callable[[Run, Path, bool], object]
@@ -158,13 +158,13 @@ class Trainer:
         Folder of the data sets.
     device : {"cpu", "cuda"}
     load : callable
-        ``load(name, root=data_dir)`` -> Dataset. To run in several processes, a function that
-        they can import.
+        ``load(name, root=data_dir)`` -> Dataset or GraphDataset. To run in several processes, a
+        function that they can import.
     """
 
     data_dir: Path | None = None
     device: str = "cpu"
-    load: Callable[..., Dataset] = load_dataset
+    load: Callable[..., Dataset | GraphDataset] = load_dataset
 
     def __call__(self, run: Run, folder: Path, resume: bool) -> None:
         """Train one run."""
@@ -172,7 +172,7 @@ class Trainer:
         run.system(run.config).fit(
             ds,
             seed=run.seed,
-            split_seed=SPLIT_SEED,
+            split_seed=run.split_seed,
             out=folder,
             resume=resume,
             device=self.device,
@@ -180,5 +180,7 @@ class Trainer:
 
 
 @lru_cache(maxsize=1)  # runs of a row follow one another
-def _dataset(load: Callable[..., Dataset], name: str, root: Path | None) -> Dataset:
+def _dataset(
+    load: Callable[..., Dataset | GraphDataset], name: str, root: Path | None
+) -> Dataset | GraphDataset:
     return load(name, root=root)

@@ -29,9 +29,10 @@ __all__ = [
     "digest",
     "mean",
     "spread",
+    "standard_error",
 ]
 
-QUICK_EPOCHS = 2
+QUICK = {"epochs": 2, "patience": 2}
 ROUNDING = 1e-9
 """Means of equal numbers may differ by so little."""
 
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     data: str
     settings: Mapping[str, Any]  # over the packaged ones
     seeds: int = 3
+    splits: bool = False  # whether each seed has the split of its number, too; else all split 0
 
 
 class Entry(NamedTuple):
@@ -59,6 +61,7 @@ class Grid(NamedTuple):
     header: tuple[str, ...]
     rows: Sequence[tuple[str, Sequence[Entry]]]
     digits: int = 4
+    error: bool = False  # whether means stand beside their standard error, not the spread
 
 
 class Verdict(NamedTuple):
@@ -91,6 +94,8 @@ class PaperTable:
         ``judge(measured)`` -> the verdicts.
     notes : tuple of str
         Footnotes.
+    quick : mapping of str to setting
+        What a smoke run is set to.
     """
 
     name: str
@@ -102,6 +107,7 @@ class PaperTable:
     grids: Callable[[Measured], list[Grid]]
     judge: Callable[[Measured], list[Verdict]] = lambda _measured: []
     notes: tuple[str, ...] = ()
+    quick: Mapping[str, Any] = field(default_factory=lambda: dict(QUICK))
 
     def check_rows(self, rows: Sequence[str] | None) -> tuple[str, ...]:
         """The rows asked for, in the table's order; all when None.
@@ -135,12 +141,11 @@ class PaperTable:
 
         Equal settings have equal names, whichever table asks for them.
         """
-        data, shared, _ = self.rows[row]
+        data, shared, _, splits = self.rows[row]
         kind = self.system.Config
         changed = {**shared, **self.columns[column]}
-        named = {k: changed[k] for k in ("encoder", "strategy") if k in changed}
-        encoder, strategy = (str(named.get(k, "")) for k in ("encoder", "strategy"))
-        usual = packaged_config(self.system.name, data, strategy, encoder=encoder) | named
+        named = {k: changed[k] for k in ("encoder", "strategy", "method") if k in changed}
+        usual = packaged_config(self.system.name, data, **named) | named
         config = config_from_dict(kind, {**usual, **changed})
         ordinary = config_from_dict(kind, usual)
         parts = [self.system.name, data, *named.values()]
@@ -148,9 +153,12 @@ class PaperTable:
             if getattr(config, name) != getattr(ordinary, name):
                 parts += [name, _text(getattr(config, name))]
         if quick:
-            config = dataclasses.replace(config, epochs=QUICK_EPOCHS, patience=QUICK_EPOCHS)
+            config = dataclasses.replace(config, **self.quick)
         name = "-".join(parts)
-        return [Run(self.system, name, data, config, seed) for seed in range(seeds)]
+        return [
+            Run(self.system, name, data, config, seed, seed if splits else 0)
+            for seed in range(seeds)
+        ]
 
 
 @dataclass
@@ -195,6 +203,21 @@ class Measured:
         values = self.whole(row, column, metric)
         return mean(values) if values else None
 
+    def paired(self, row: str, one: str, other: str, metric: str) -> tuple[float, ...]:
+        """What one column has over another in each run that finished in both, run by run.
+
+        Nothing where one of them was not run.
+        """
+        gains = []
+        for pair in zip(*(self.runs.get((row, c), ()) for c in (one, other)), strict=False):
+            values = [
+                None if isinstance(done, str) else done.metrics.get(metric)
+                for done in (self.outcomes[run.path] for run in pair)
+            ]
+            if None not in values:
+                gains.append(values[0] - values[1])  # type: ignore[operator]
+        return tuple(gains)
+
     def whole(self, row: str, column: str, metric: str) -> tuple[float, ...]:
         """A metric of every run, or nothing if one failed or lacks it; verdicts rest on it."""
         if (row, column) not in self.runs:
@@ -231,6 +254,12 @@ def mean(values: Sequence[float]) -> float:
 def spread(values: Sequence[float]) -> float | None:
     """Sample standard deviation; None of fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Of the mean; None of fewer than two values."""
+    around = spread(values)
+    return None if around is None else around / len(values) ** 0.5
 
 
 def at_least(claim: str, row: str, ours: float | None, bound: float | None) -> Verdict:

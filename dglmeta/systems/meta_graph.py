@@ -37,12 +37,13 @@ from dglmeta.systems.base import System
 from dglmeta.systems.meta_graph_adapt import (
     Path,
     adapt,
-    describe_adaptation,
     embeddings,
     test_metrics,
 )
 from dglmeta.systems.meta_graph_config import METHODS, Config, Method
+from dglmeta.systems.meta_graph_findings import describe_adaptation, describe_signatures
 from dglmeta.systems.meta_graph_heuristics import HEURISTICS, heuristic_metrics
+from dglmeta.systems.meta_graph_published import published_epoch
 from dglmeta.systems.meta_graph_setup import State, begin
 from dglmeta.tasks import FewShotBatch, Pairs, evidence_loss
 
@@ -80,10 +81,13 @@ class MetaGraph(System):
         state.losses.clear()
         if not self.method.trains:
             return
+        if self.config.protocol == "paper":
+            yield from published_epoch(self, state, rng)
+            return
         for _ in range(self.config.passes):
             order = rng.permutation(state.split.train)
             for some in np.array_split(order, -(-len(order) // self.config.graphs)):
-                self.step(state, state.batch(some, self.config), rng)
+                self.step(state, state.batch(some), rng)
                 yield
 
     def step(self, state: State, batch: FewShotBatch, rng: np.random.Generator) -> None:
@@ -108,15 +112,7 @@ class MetaGraph(System):
             mask=self.mask(state),
             order=config.order,
         )
-        state.optimizer.zero_grad()
-        for name, parameter in state.model.named_parameters():
-            parameter.grad = result.start[name].sum(dim=0) / len(batch)
-        if signature:
-            pulled = [result.conditions[name] / len(batch) for name in signature]
-            torch.autograd.backward(list(signature.values()), pulled)
-        torch.nn.utils.clip_grad_norm_(state.learned, config.clip)
-        state.optimizer.step()
-        state.losses.append(float(result.loss) / len(batch))
+        state.learn(result, signature, len(batch), config.clip)
 
     def mask(self, state: State) -> list[str] | None:
         """Names that the inner steps move; all for None."""
@@ -126,20 +122,10 @@ class MetaGraph(System):
 
     def adapt(self, state: State, batch: FewShotBatch) -> Path:
         """Descend from theta on each graph of a batch."""
-        config = self.config
         with torch.no_grad():
-            signature = {} if state.signature is None else state.signature(batch.whole)
-        return adapt(
-            batch,
-            parameters_of(state.model),
-            signature,
-            steps=config.adapt_steps if self.method.adapts else 0,
-            patience=config.adapt_patience,
-            lr=config.adapt_lr or config.inner_lr,
-            clip=config.clip,
-            mask=self.mask(state),
-            optimizer=config.adapt_optimizer,
-        )
+            film = {} if state.signature is None else state.signature(batch.whole)
+        theta = parameters_of(state.model)
+        return adapt(batch, theta, film, self.config, mask=self.mask(state))
 
     def evaluate(self, state: State, split: str) -> dict[str, float]:
         """How well the test edges of the valid or test graphs are told from non-edges, on average.
@@ -151,7 +137,7 @@ class MetaGraph(System):
         if self.config.method in HEURISTICS:
             at_best = at_five = heuristic_metrics(self.config.method, state, split)
         else:
-            batch = state.batch(getattr(state.split, split), self.config)
+            batch = state.batch(getattr(state.split, split))
             path = state.paths[split] = self.adapt(state, batch)
             at_best, at_five = (
                 test_metrics(graphs, embeddings(batch, phi, path.film))
@@ -173,7 +159,7 @@ class MetaGraph(System):
                 f"meta-graph: expected a method that trains an encoder to embed nodes, got "
                 f"{self.config.method!r}. Train another."
             )
-        batch = state.batch(state.split.test, self.config)
+        batch = state.batch(state.split.test)
         path = self.adapt(state, batch)
         z = embeddings(batch, path.best, path.film)
         return {state.names[k]: rows for k, rows in zip(state.split.test, z, strict=True)}
@@ -183,8 +169,9 @@ class MetaGraph(System):
         return {"outer_loss": float(np.mean(state.losses))} if state.losses else {}
 
     def findings(self, state: State) -> dict[str, Any]:
-        """How each test graph was predicted on the way of adaptation."""
-        if "test" not in state.paths:
-            return {}
-        names = [state.names[k] for k in state.split.test]
-        return {"adaptation": describe_adaptation(state.paths["test"], names)}
+        """How each test graph was predicted on the way of adaptation; the graphs' signatures."""
+        found = {
+            "adaptation": describe_adaptation(state),
+            "signatures": describe_signatures(state),
+        }
+        return {name: value for name, value in found.items() if value}

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from dglmeta.meta import Params, descend_tasks, detach, gradient, leaves, one_per_task
 from dglmeta.nn import encode
+from dglmeta.systems.meta_graph_config import METHODS, Config
+from dglmeta.systems.meta_graph_quirks import FrozenStop, probabilities, published_loss
 from dglmeta.tasks import (
     FewShotBatch,
     FewShotGraph,
@@ -20,9 +22,11 @@ from dglmeta.tasks import (
     link_metrics,
 )
 
-__all__ = ["EVERY", "Curve", "Path", "adapt", "describe_adaptation", "embeddings", "test_metrics"]
+__all__ = ["EVERY", "Curve", "Path", "adapt", "embeddings", "test_metrics"]
 
 Array = npt.NDArray[Any]
+
+PARTS = ("valid", "test")
 
 EVERY = 5
 """Steps between two looks at the validation edges."""
@@ -63,13 +67,9 @@ def adapt(
     batch: FewShotBatch,
     start: Mapping[str, Tensor],
     film: Mapping[str, Tensor],
+    config: Config,
     *,
-    steps: int,
-    patience: int,
-    lr: float,
-    clip: float | None,
     mask: Sequence[str] | None = None,
-    optimizer: str = "sgd",
 ) -> Path:
     """Descend from ``start`` on each graph, and keep where its validation edges fit best.
 
@@ -80,58 +80,102 @@ def adapt(
         Parameters of the encoder, the same for every graph.
     film : dict of name to tensor
         Signatures of the graphs; may be empty.
-    steps : int
-        At most so many.
-    patience : int
-        Stop when for so many steps no graph got better.
-    lr, clip, mask
-        As :func:`dglmeta.meta.descend_tasks` takes them.
-    optimizer : {"sgd", "adam"}
+    config : Config
+        Its ``adapt_*`` settings, ``inner_lr``, ``clip``, ``method`` and ``protocol``.
+    mask : sequence of str, optional
+        Names that move; all when absent.
 
     Notes
     -----
     Draws depend on the number of the step alone, so a run can be repeated.
     """
+    published = config.protocol == "paper"
+    loss = published_loss if published else evidence_loss
+    steps = config.adapt_steps if METHODS[config.method].adapts else 0
     phi = one_per_task(start, len(batch))
-    mover = _Adam(phi, lr) if optimizer == "adam" else None
-    done: list[int] = []
-    valid: list[Array] = []
-    test: list[Array] = []
-    best, early, highest, last_gain = dict(phi), dict(phi), np.full(len(batch), -np.inf), 0
+    film = dict(film)
+    move = _mover(phi, config, mask)
+    watch = _Watch(batch, phi, by_test=published)
+    frozen = None
+    if published and config.method in ("finetune", "no-finetune"):
+        frozen = FrozenStop(batch, phi, film, config.adapt_patience)
     for k in range(steps + 1):
+        rng = np.random.default_rng([DRAWS, k])
         if k % EVERY == 0 or k == steps:
-            score = _scorer(batch, phi, film)
-            done.append(k)
-            valid.append(judge(batch.graphs, score, "valid"))
-            test.append(judge(batch.graphs, score, "test"))
-            better = valid[-1] > highest
-            highest = np.maximum(highest, valid[-1])
-            best = _where(better, phi, best)
-            if len(done) == 2:
-                early = phi
-            last_gain = k if better.any() else last_gain
-            if k == steps or k - last_gain >= patience:
+            watch.look(k, phi, film)
+            tired = k - watch.last_gain >= config.adapt_patience
+            if k == steps or (tired if frozen is None else frozen(k, rng)):
                 break
-        pairs = batch.draw_training(k, np.random.default_rng([DRAWS, k]))
-        graphs = batch.fold(k)
-
-        def inner(at: Params, under: Params, _k: int) -> Tensor:
-            return evidence_loss(encode(at, graphs, under), graphs, pairs)  # noqa: B023
-
-        if mover is None:
-            phi = descend_tasks(inner, phi, film, k, lr=lr, clip=clip, mask=mask)
-        else:
-            phi = mover.step(phi, inner, film)
-    curve = Curve(np.array(done), np.stack(valid), np.stack(test), np.stack(valid).argmax(axis=0))
-    return Path(curve, best, early, dict(film))
+        pairs, graphs = batch.draw_training(k, rng), batch.fold(k)
+        phi = move(phi, lambda at: loss(encode(at, graphs, film), graphs, pairs))  # noqa: B023
+    return Path(watch.curve(), watch.best, watch.early, film)
 
 
-def judge(graphs: Sequence[FewShotGraph], score: Scorer, part: str) -> Array:
-    """(B,) area under the ROC curve of each graph on its validation or test edges."""
+class _Watch:
+    """Looks at the held-out edges now and then, and remembers the best phi of every graph."""
+
+    def __init__(self, batch: FewShotBatch, phi: Params, *, by_test: bool) -> None:
+        self.best, self.early, self.last_gain = dict(phi), dict(phi), 0
+        self._batch, self._by_test = batch, by_test
+        self._highest = np.full(len(batch), -np.inf)
+        self._seen: list[tuple[int, Array, Array]] = []
+        self._chosen = np.zeros(len(batch), np.int64)
+
+    def look(self, step: int, phi: Params, film: Params) -> None:
+        """Judge phi after a step."""
+        z = embeddings(self._batch, phi, film)
+        valid, test = (judge(self._batch.graphs, z, p, in_float32=self._by_test) for p in PARTS)
+        value = np.full(len(test), test.mean()) if self._by_test else valid
+        better = value > self._highest
+        self._highest = np.maximum(self._highest, value)
+        self._chosen[better] = len(self._seen)
+        self._seen.append((step, valid, test))
+        self.best = _where(better, phi, self.best)
+        self.last_gain = step if better.any() else self.last_gain
+        if len(self._seen) == 2:
+            self.early = phi
+
+    def curve(self) -> Curve:
+        """What was seen."""
+        steps, valid, test = (np.array(column) for column in zip(*self._seen, strict=True))
+        return Curve(steps, valid, test, self._chosen)
+
+
+def _mover(
+    phi: Params, config: Config, mask: Sequence[str] | None
+) -> Callable[[Params, Callable[[Params], Tensor]], Params]:
+    """A step of gradient descent, or of Adam, which mixes no two numbers and so no two graphs."""
+    lr = config.adapt_lr or config.inner_lr
+    if config.adapt_optimizer == "sgd":
+        return lambda at, loss: descend_tasks(
+            lambda p, _film, _k: loss(p), at, {}, 0, lr=lr, clip=config.clip, mask=mask
+        )
+    held = leaves({name: p.clone() for name, p in phi.items()})
+    moved = [name for name in held if mask is None or name in mask]
+    adam = torch.optim.Adam([held[name] for name in moved], lr=lr)
+
+    def step(_at: Params, loss: Callable[[Params], Tensor]) -> Params:
+        found = gradient(loss(held), held)
+        for name in moved:
+            held[name].grad = found[name]
+        adam.step()
+        return {name: p.clone() for name, p in detach(held).items()}
+
+    return step
+
+
+def judge(
+    graphs: Sequence[FewShotGraph], z: Sequence[Array], part: str, *, in_float32: bool = False
+) -> Array:
+    """(B,) area under the ROC curve of each graph on its validation or test edges.
+
+    By logits; with ``in_float32`` by probabilities, as published.
+    """
     out = np.empty(len(graphs))
     for b, graph in enumerate(graphs):
-        positives, negatives = (getattr(graph.split, p) for p in (part, f"{part}_negatives"))
-        out[b] = area_under_curve(score(b, positives), score(b, negatives))
+        pairs = getattr(graph.split, part), getattr(graph.split, f"{part}_negatives")
+        scores = [score_pairs(z[b], p) for p in pairs]
+        out[b] = area_under_curve(*(map(probabilities, scores) if in_float32 else scores))
     return out
 
 
@@ -165,40 +209,7 @@ def embeddings(
     return np.split(z, batch.node_ptr[1:-1])
 
 
-def describe_adaptation(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Steps, and the areas under the ROC curve after them; signatures by graph and name."""
-    return {
-        "graphs": list(names),
-        "steps": path.curve.steps.tolist(),
-        "valid_auc": path.curve.valid.tolist(),
-        "test_auc": path.curve.test.tolist(),
-        "chosen_step": path.curve.steps[path.curve.chosen].tolist(),
-    }
-
-
-def _scorer(batch: FewShotBatch, phi: Mapping[str, Tensor], film: Mapping[str, Tensor]) -> Scorer:
-    z = embeddings(batch, phi, film)
-    return lambda b, pairs: score_pairs(z[b], pairs)
-
-
 def _where(better: Array, new: Params, old: Params) -> Params:
     """Rows of the graphs that got better from the one, the others' from the other."""
     which = torch.from_numpy(better)
     return {n: torch.where(which.view(-1, *[1] * (new[n].ndim - 1)), new[n], old[n]) for n in new}
-
-
-class _Adam:
-    """Adam over parameters of many graphs, which it does not mix."""
-
-    def __init__(self, phi: Params, lr: float) -> None:
-        self._at = leaves({n: p.clone() for n, p in phi.items()})
-        self._adam = torch.optim.Adam(self._at.values(), lr=lr)
-
-    def step(self, phi: Params, inner: Callable[..., Tensor], film: Mapping[str, Tensor]) -> Params:
-        """Phi after one step."""
-        del phi
-        found = gradient(inner(self._at, dict(film), 0), self._at)
-        for name, p in self._at.items():
-            p.grad = found[name]
-        self._adam.step()
-        return {n: p.clone() for n, p in detach(self._at).items()}

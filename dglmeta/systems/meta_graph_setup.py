@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 from dglmeta.data import Dataset, FewShotSplit, GraphDataset, GraphSplit, few_shot_split
 from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
+from dglmeta.meta import Params, UnrolledGradient
 from dglmeta.nn import VGAE, GraphSignature
 from dglmeta.systems.meta_graph_adapt import Path
 from dglmeta.systems.meta_graph_config import METHODS, Config
@@ -23,9 +25,10 @@ __all__ = ["State", "begin", "prepare_graph"]
 class State:
     """Everything that changes in training, and what it is trained on."""
 
+    ds: GraphDataset
     graphs: list[FewShotGraph]
-    names: tuple[str, ...]
     seed: int
+    noise: int  # width of the noise in training; 0 for none
     split: GraphSplit
     model: VGAE
     signature: GraphSignature | None
@@ -41,16 +44,33 @@ class State:
         return parts if self.signature is None else {**parts, "signature": self.signature}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the graphs."""
+        return self.ds.graph_names
+
+    @property
     def learned(self) -> list[nn.Parameter]:
         """Theta and psi."""
         modules = [self.model] if self.signature is None else [self.model, self.signature]
         return [p for module in modules for p in module.parameters()]
 
-    def batch(self, numbers: np.ndarray, config: Config) -> FewShotBatch:
+    def batch(self, numbers: Iterable[int]) -> FewShotBatch:
         """Some of the graphs, side by side."""
-        noise = config.d if config.variational else 0
-        dtype = next(self.model.parameters()).dtype
-        return FewShotBatch([self.graphs[k] for k in numbers], dtype=dtype, noise=noise)
+        dtype = self.model.weight_in.dtype
+        return FewShotBatch([self.graphs[k] for k in numbers], dtype=dtype, noise=self.noise)
+
+    def learn(self, found: UnrolledGradient, signature: Params, n_graphs: int, clip: float) -> None:
+        """Move theta and psi down an outer gradient that was summed over graphs."""
+        self.optimizer.zero_grad()
+        for name, parameter in self.model.named_parameters():
+            parameter.grad = found.start[name].sum(dim=0) / n_graphs
+        psi = {name: film for name, film in signature.items() if film.requires_grad}
+        if psi:
+            pulled = [found.conditions[name] / n_graphs for name in psi]
+            torch.autograd.backward(list(psi.values()), pulled)
+        torch.nn.utils.clip_grad_norm_(self.learned, clip)
+        self.optimizer.step()
+        self.losses.append(float(found.loss) / n_graphs)
 
 
 def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
@@ -90,7 +110,8 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
             )
     learned = [p for m in (model, signature) if m is not None for p in m.parameters()]
     optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)
-    return State(graphs, ds.graph_names, seed, split, model, signature, optimizer)
+    noise = config.d if config.variational else 0
+    return State(ds, graphs, seed, noise, split, model, signature, optimizer)
 
 
 def prepare_graph(

@@ -42,10 +42,12 @@ class FewShotBatch:
     Parameters
     ----------
     graphs : sequence of FewShotGraph
-        At least one; all with as many features and folds.
+        At least one; all with as many features.
     dtype : torch.dtype
     noise : int
         Width of the reparameterisation's noise that draws come with; 0 for none.
+    loops : bool
+        Whether a node beside itself may be drawn as a negative.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class FewShotBatch:
         *,
         dtype: torch.dtype = torch.float32,
         noise: int = 0,
+        loops: bool = False,
     ) -> None:
-        self.graphs, self.dtype, self.noise = list(graphs), dtype, noise
+        self.graphs, self.dtype, self.noise, self.loops = list(graphs), dtype, noise, loops
         self.n_nodes = np.array([g.n_nodes for g in graphs])
         self.node_ptr = np.concatenate([[0], np.cumsum(self.n_nodes)])
         self._folds: dict[int, StackedGraphs] = {}
@@ -66,8 +69,8 @@ class FewShotBatch:
 
     @property
     def n_folds(self) -> int:
-        """Folds of the training edges of each graph."""
-        return self.graphs[0].n_folds
+        """Most folds of a graph's training edges; graphs with fewer go round sooner."""
+        return max(g.n_folds for g in self.graphs)
 
     @cached_property
     def whole(self) -> StackedGraphs:
@@ -78,7 +81,7 @@ class FewShotBatch:
         """Messages over the training edges outside fold ``k``, counted round and round."""
         k %= self.n_folds
         if k not in self._folds:
-            states = [g.fold_states[k] for g in self.graphs]
+            states = [g.fold_states[k % g.n_folds] for g in self.graphs]
             self._folds[k] = stack_graphs(states, self.dtype)
         return self._folds[k]
 
@@ -88,7 +91,8 @@ class FewShotBatch:
         Two, that is as many as an edge has directions. They are uniform over the pairs of the
         graph that no training edge joins.
         """
-        return self._draw([g.asked(k % self.n_folds) for g in self.graphs], 2, rng)
+        k %= self.n_folds
+        return self._draw([g.asked(k % g.n_folds) for g in self.graphs], 2, rng)
 
     def draw_validation(self, rng: np.random.Generator) -> Pairs:
         """Validation edges, each beside a pair drawn anew: what an outer loss asks."""
@@ -116,7 +120,7 @@ class FewShotBatch:
     def draw_unknown(self, graph: Ids, rng: np.random.Generator) -> Ids:
         """(n, 2): for each graph number, a uniform pair of its nodes that no training edge joins.
 
-        Both ends are different; pairs are drawn again until that is so.
+        Both ends are different, unless loops may be; pairs are drawn again until that is so.
         """
         known = self._known
         pairs = np.empty((len(graph), 2), np.int64)
@@ -131,8 +135,8 @@ class FewShotBatch:
 
     @cached_property
     def _known(self) -> Adjacency:
-        """Training edges and loops of all graphs, block-diagonal."""
-        blocks = [g.known.with_loops for g in self.graphs]
+        """What is not to be drawn, block-diagonal: training edges and, as a rule, loops."""
+        blocks = [g.known if self.loops else g.known.with_loops for g in self.graphs]
         degrees = np.concatenate([b.out_degrees for b in blocks])
         columns = [b.indices + begin for b, begin in zip(blocks, self.node_ptr, strict=False)]
         indptr = np.concatenate([[0], np.cumsum(degrees)])

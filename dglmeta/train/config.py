@@ -56,7 +56,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def packaged_config(
-    system: str, data: str, strategy: str = "", encoder: str = ""
+    system: str, data: str, strategy: str = "", encoder: str = "", method: str = ""
 ) -> dict[str, Any]:
     """The settings tuned for a data set that come with dglmeta; empty when there are none.
 
@@ -64,9 +64,10 @@ def packaged_config(
     ----------
     system, data : str
         The file is ``configs/<system>-<data>.toml``.
-    strategy, encoder : str
+    strategy, encoder, method : str
         Their own tables, where the file has them, override ``[config]``: in rising order
-        ``[encoder.<name>]``, ``[strategy.<name>]`` and ``[encoder.<name>.strategy.<name>]``.
+        ``[encoder.<name>]``, ``[strategy.<name>]``, ``[encoder.<name>.strategy.<name>]`` and
+        ``[method.<name>]``.
     """
     file = resources.files("dglmeta.configs").joinpath(f"{system}-{Path(data).name}.toml")
     if not file.is_file():
@@ -75,7 +76,9 @@ def packaged_config(
     values = tomllib.loads(text)
     of_encoder = dict(values.get("encoder", {}).get(encoder, {}))
     both = of_encoder.pop("strategy", {}).get(strategy, {})
-    return {**_settings(text), **of_encoder, **values.get("strategy", {}).get(strategy, {}), **both}
+    of_strategy = values.get("strategy", {}).get(strategy, {})
+    of_method = values.get("method", {}).get(method, {})
+    return {**_settings(text), **of_encoder, **of_strategy, **both, **of_method}
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Embeddings reach other programs whatever the node types are called."""
+"""Embeddings and links reach other programs whatever nodes and their types are called."""
 
 import numpy as np
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from dglmeta.errors import ConfigError, DataError
-from dglmeta.report.export import write_embeddings
+from dglmeta.report.export import write_embeddings, write_links
 
 Z = {
     "file": np.arange(6, dtype=np.float32).reshape(3, 2),
@@ -42,3 +43,39 @@ def test_what_cannot_be_written_is_named(tmp_path):
     (tmp_path / "z.npz").mkdir()
     with pytest.raises(DataError, match=r"expected to write .*z\.npz"):
         write_embeddings(tmp_path / "z.npz", Z)
+
+
+def links(*logits):
+    return np.array([0, 1]), np.array([2, 2]), np.array(logits, np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_links_are_rows_with_the_ids_of_the_user_and_probabilities_without_overflow(
+    tmp_path, suffix
+):
+    path = tmp_path / f"links{suffix}"
+    names = np.array(['say "a, b"', "5", "ü"])
+    for ids, ends in ((names, ['say "a, b"', "5", "ü"]), (None, [0, 1, 2])):
+        write_links(path, *links(1e30, -1e30), ids)
+        read = pyarrow.csv.read_csv if suffix == ".csv" else pq.read_table
+        table = read(path).to_pydict()
+        assert (table["src"], table["dst"]) == (ends[:2], [ends[2]] * 2)
+        assert table["probability"] == pytest.approx([1.0, 0.0])
+        assert table["logit"] == pytest.approx([1e30, -1e30])
+
+
+def test_no_links_are_an_empty_table_with_its_columns(tmp_path):
+    none = np.zeros(0, np.int64)
+    write_links(tmp_path / "links.csv", none, none, np.zeros(0, np.float32))
+    assert (tmp_path / "links.csv").read_text() == "src,dst,logit,probability\n"
+
+
+def test_links_that_cannot_be_written_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"\.csv or \.parquet, got .*l\.npz"):
+        write_links(tmp_path / "l.npz", *links(0, 0))
+    with pytest.raises(DataError, match="expected a folder at .*gone, got none"):
+        write_links(tmp_path / "gone" / "l.csv", *links(0, 0))
+    for name in ("l.csv", "l.parquet"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(DataError, match=rf"expected to write .*{name}"):
+            write_links(tmp_path / name, *links(0, 0))

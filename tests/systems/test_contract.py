@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import dglmeta as dm
 from dglmeta import systems
-from dglmeta.data import Dataset, Rows
+from dglmeta.data import Dataset, Rows, few_shot_split
 from dglmeta.errors import ConfigError, DeviceError
 from dglmeta.systems import System
 from dglmeta.train import RunFolder, config_from_dict
@@ -19,8 +20,21 @@ ALL = [
     if issubclass(kind, System) and kind is not System
 ]
 
-SMALL = {"selar": {"batch": 8, "epochs": 4, "d": 4, "weighter_hidden": 10}}
-"""Settings that make each system quick on toy."""
+DATA = {"selar": "toy", "meta-graph": "toy-graphs"}
+"""What each system is tried on."""
+
+SMALL = {
+    "selar": {"batch": 8, "epochs": 4, "d": 4, "weighter_hidden": 10},
+    "meta-graph": {
+        "train_fraction": 0.3,
+        "epochs": 3,
+        "passes": 1,
+        "adapt_steps": 10,
+        "d": 4,
+        "d_hidden": 8,
+    },
+}
+"""Settings that make each system quick there."""
 
 VARIANTS = {
     "selar": {
@@ -34,11 +48,21 @@ VARIANTS = {
         },
         "sampled": {"strategy": "selar+hint", "fanouts": (2, 2), "encoder": "sage"},
         "paper": {"strategy": "selar+hint", "protocol": "paper", "fanouts": (2, 2)},
-    }
+    },
+    "meta-graph": {
+        "": {},
+        "weights, with noise": {"variant": "weights", "variational": True, "graphs": 3},
+        "maml": {"method": "maml", "order": 1, "adapted": "last"},
+        "finetune": {"method": "finetune", "adapt_optimizer": "adam", "adapt_lr": 0.01},
+        "leave one out": {"graph_split": "leave-one-out", "variant": "gating"},
+    },
 }
 """Ways to run each system that must keep the same promises."""
 
-METRICS = {"selar": {"auc", "ap", "f1"}}
+METRICS = {
+    "selar": {"auc", "ap", "f1"},
+    "meta-graph": {"auc", "ap", "auc_5_steps", "ap_5_steps"},
+}
 """What each system measures on a split."""
 
 RESULT_FIELDS = {
@@ -53,7 +77,7 @@ class Case:
 
     def __init__(self, kind, variant):
         self.name, self.Config, self.monitor = kind.name, kind.Config, kind.monitor
-        self.kind, self.variant = kind, variant
+        self.kind, self.variant, self.data = kind, variant, DATA[kind.name]
 
     def __str__(self):
         return f"{self.name} {self.variant}".strip()
@@ -72,9 +96,14 @@ def kind(request):
 
 
 @pytest.fixture(scope="module")
-def result_and_folder(kind, toy, tmp_path_factory):
+def ds(kind):
+    return dm.load_dataset(kind.data)
+
+
+@pytest.fixture(scope="module")
+def result_and_folder(kind, ds, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / str(kind)
-    return small(kind).fit(toy, seed=0, out=folder), folder
+    return small(kind).fit(ds, seed=0, out=folder), folder
 
 
 def small(kind):
@@ -91,10 +120,10 @@ def test_the_config_is_frozen_and_knows_no_other_fields(kind):
         config_from_dict(kind.Config, {"no_such_field": 1})
 
 
-def test_a_config_survives_its_file(kind, toy, tmp_path):
+def test_a_config_survives_its_file(kind, tmp_path):
     config = small(kind).config
     run = RunFolder(tmp_path)
-    run.begin({"system": kind.name, "data": "toy"}, dataclasses.asdict(config), resume=False)
+    run.begin({"system": kind.name, "data": kind.data}, dataclasses.asdict(config), resume=False)
     assert config_from_dict(kind.Config, run.read_config()["config"]) == config
 
 
@@ -135,8 +164,8 @@ def test_a_checkpoint_and_a_saved_result_load_without_running_code(result_and_fo
         assert set(arrays) == set(result.embed())
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(kind, toy):
-    first, again, other = (small(kind).fit(toy, seed=seed) for seed in (0, 0, 1))
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(kind, ds):
+    first, again, other = (small(kind).fit(ds, seed=seed) for seed in (0, 0, 1))
     assert again.metrics == first.metrics
     assert again.history.metrics == first.history.metrics
     for name, z in first.embed().items():
@@ -144,22 +173,26 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(kind, toy):
         assert not np.array_equal(other.embed()[name], z)
 
 
-def test_another_split_seed_gives_other_test_pairs(kind, toy):
-    one, other = (small(kind).fit(toy, split_seed=seed) for seed in (0, 1))
+def test_another_split_seed_gives_other_test_pairs(kind, ds):
+    one, other = (small(kind).fit(ds, split_seed=seed) for seed in (0, 1))
     assert one.record["split_seed"] == 0
     assert one.history.metrics != other.history.metrics
 
 
-def test_training_leaves_the_global_generators_alone(kind, toy):
+def test_training_leaves_the_global_generators_alone(kind, ds):
     torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1]
-    small(kind).fit(toy)
+    small(kind).fit(ds)
     assert torch.equal(torch.random.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
 
 
-def test_embeddings_have_one_row_a_node_of_every_type(toy, result_and_folder):
+def test_embeddings_have_one_row_a_node_of_every_type_or_test_graph(kind, ds, result_and_folder):
     embeddings = result_and_folder[0].embed()
-    assert {name: len(z) for name, z in embeddings.items()} == toy.csr.n_nodes
+    if isinstance(ds, Dataset):
+        n_nodes = ds.csr.n_nodes
+    else:
+        n_nodes = {ds.graph_names[k]: ds.graphs[k].n_nodes["node"] for k in graphs_tested(kind, ds)}
+    assert {name: len(z) for name, z in embeddings.items()} == n_nodes
     assert all(z.dtype == np.float32 and np.isfinite(z).all() for z in embeddings.values())
 
 
@@ -171,16 +204,34 @@ def test_evaluation_is_deterministic_and_of_the_best_epoch(kind, result_and_fold
     assert {**valid, **result.evaluate("test")} == result.metrics
 
 
-def test_a_run_loaded_again_answers_the_same(kind, toy, result_and_folder):
+def test_a_run_loaded_again_answers_the_same(kind, ds, result_and_folder):
     result, folder = result_and_folder
-    loaded = small(kind).load(toy, RunFolder(folder, write=False))
+    loaded = small(kind).load(ds, RunFolder(folder, write=False))
     assert loaded.evaluate("test") == result.evaluate("test")
     for name, z in result.embed().items():
         assert np.array_equal(loaded.embed()[name], z)
 
 
-def test_test_labels_have_no_say_in_training_or_selection(kind, toy, monkeypatch):
-    honest = small(kind).fit(toy)
+def test_test_labels_have_no_say_in_training_or_selection(kind, ds, monkeypatch):
+    honest = small(kind).fit(ds)
+    if isinstance(ds, Dataset):
+        poison_rows(monkeypatch)
+    else:
+        poison_graphs(monkeypatch, [ds.graphs[k] for k in graphs_tested(kind, ds)])
+    poisoned = small(kind).fit(ds)
+    assert poisoned.history.best_epoch == honest.history.best_epoch
+    assert poisoned.history.metrics == honest.history.metrics
+    assert poisoned.metrics != honest.metrics
+
+
+def graphs_tested(kind, ds):
+    """Numbers of the graphs that are tested on."""
+    alone = getattr(kind.small().config, "graph_split", "") == "leave-one-out"
+    return (ds.leave_one_out(0) if alone else ds.splits(0)).test
+
+
+def poison_rows(monkeypatch):
+    """Test labels are turned round from now on."""
     split_honestly = Dataset.splits
 
     def poison(self, *args, **options):
@@ -189,15 +240,23 @@ def test_test_labels_have_no_say_in_training_or_selection(kind, toy, monkeypatch
         return dataclasses.replace(split, test=Rows(src, dst, 1 - label))
 
     monkeypatch.setattr(Dataset, "splits", poison)
-    poisoned = small(kind).fit(toy)
-    assert poisoned.history.best_epoch == honest.history.best_epoch
-    assert poisoned.history.metrics == honest.history.metrics
-    assert poisoned.metrics != honest.metrics
 
 
-def test_a_device_that_cannot_be_used_is_refused(kind, toy, monkeypatch):
+def poison_graphs(monkeypatch, graphs):
+    """Test edges of some graphs change places with the non-edges beside them from now on."""
+
+    def poison(graph, *args, **options):
+        split = few_shot_split(graph, *args, **options)
+        if any(graph is other for other in graphs):
+            return split._replace(test=split.test_negatives, test_negatives=split.test)
+        return split
+
+    monkeypatch.setattr("dglmeta.systems.meta_graph_setup.few_shot_split", poison)
+
+
+def test_a_device_that_cannot_be_used_is_refused(kind, ds, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError, match="--device cpu"):
-        small(kind).fit(toy, device="cuda")
+        small(kind).fit(ds, device="cuda")
     with pytest.raises(DeviceError, match="got 'tpu'"):
-        small(kind).fit(toy, device="tpu")
+        small(kind).fit(ds, device="tpu")
