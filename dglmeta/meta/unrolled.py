@@ -67,6 +67,7 @@ def unrolled_gradient(
     order: int = 2,
     constant_conditions: bool = False,
     constant_clip: bool = False,
+    kept: int = 0,
 ) -> UnrolledGradient:
     """Gradient of the outer loss after ``steps`` inner steps, in where they begin and under what.
 
@@ -91,6 +92,8 @@ def unrolled_gradient(
         Take the inner gradients for constants with respect to the conditions alone.
     constant_clip : bool
         Take the factor of clipping for a constant.
+    kept : int
+        Last inner steps whose graphs are kept for the way back instead of being made anew.
 
     Raises
     ------
@@ -100,7 +103,8 @@ def unrolled_gradient(
     Notes
     -----
     Cost: ``steps`` forward and backward passes, and as many again with a backward pass through
-    the backward pass. Memory does not grow with ``steps`` but for phi itself.
+    the backward pass. Memory does not grow with ``steps`` but for phi itself, and for the graphs
+    of ``kept`` steps, which are then not made twice.
 
     Examples
     --------
@@ -116,25 +120,23 @@ def unrolled_gradient(
         raise ConfigError(f"unrolled_gradient: expected steps >= 0, got {steps}. Give 0 or more.")
     conditions = detach(conditions)
     trail = [detach(start)]
+    graphs: dict[int, _InnerGradient] = {}
     for k in range(steps):
-        trail.append(descend_tasks(inner, trail[-1], conditions, k, lr=lr, clip=clip, mask=mask))
+        if order == 2 and k >= steps - kept:
+            graphs[k] = _InnerGradient(inner, trail[k], conditions, k, mask)
+            trail.append(graphs[k].descend(lr, clip))
+        else:
+            trail.append(descend_tasks(inner, trail[k], conditions, k, lr=lr, clip=clip, mask=mask))
     last, under = leaves(trail[-1]), leaves(conditions)
     loss = outer(last, under)
     both = gradient(loss, {**_named("phi", last), **_named("s", under)})
     lam, sigma = _of("phi", both), _of("s", both)
-    if order == 2:
-        for k in reversed(range(steps)):
-            phi, under = leaves(trail[k]), leaves(conditions)
-            moved = {n: p for n, p in phi.items() if mask is None or n in mask}
-            g = gradient(inner(phi, under, k), moved, create_graph=True)
-            v = _through_clip({n: lam[n] for n in moved}, detach(g), clip, constant_clip)
-            reached = _named("phi", phi)
-            if not constant_conditions:
-                reached |= _named("s", under)
-            pulled = _pull(g, v, reached)
-            lam = {n: x - lr * pulled[f"phi.{n}"] for n, x in lam.items()}
-            if not constant_conditions:
-                sigma = {n: x - lr * pulled[f"s.{n}"] for n, x in sigma.items()}
+    for k in reversed(range(steps if order == 2 else 0)):
+        at = graphs.pop(k, None) or _InnerGradient(inner, trail[k], conditions, k, mask)
+        v = _through_clip({n: lam[n] for n in at.g}, detach(at.g), clip, constant_clip)
+        pulled, pulled_s = at.pull(v, with_conditions=not constant_conditions)
+        lam = {n: x - lr * pulled[n] for n, x in lam.items()}
+        sigma = {n: x - lr * pulled_s[n] for n, x in sigma.items()} if pulled_s else sigma
     return UnrolledGradient(lam, sigma, loss.detach(), trail[-1])
 
 
@@ -192,13 +194,40 @@ def _rows(factor: Tensor, x: Tensor) -> Tensor:
     return factor.view(-1, *[1] * (x.ndim - 1))
 
 
-def _pull(g: Params, v: Params, reached: Params) -> Params:
-    """(dg / d reached)^T v, by name."""
-    names = [n for n in g if g[n].requires_grad]
-    found = torch.autograd.grad(
-        [g[n] for n in names], list(reached.values()), [v[n] for n in names], materialize_grads=True
-    )
-    return dict(zip(reached, found, strict=True))
+class _InnerGradient:
+    """g_k with its graph: a point, and products with its derivative."""
+
+    def __init__(
+        self,
+        inner: InnerLoss,
+        phi: Params,
+        conditions: Params,
+        k: int,
+        mask: Collection[str] | None,
+    ) -> None:
+        self._phi, self._under = leaves(phi), leaves(conditions)
+        moved = {n: p for n, p in self._phi.items() if mask is None or n in mask}
+        self.g = gradient(inner(self._phi, self._under, k), moved, create_graph=True)
+
+    def descend(self, lr: float, clip: float | None) -> Params:
+        """Phi after the step."""
+        phi, g = detach(self._phi), clip_gradients(detach(self.g), clip)
+        return {**phi, **sgd_step({n: phi[n] for n in g}, g, lr)}
+
+    def pull(self, v: Params, *, with_conditions: bool) -> tuple[Params, Params]:
+        """(dg / d phi)^T v and (dg / ds)^T v, the latter if wanted; once."""
+        reached = _named("phi", self._phi)
+        if with_conditions:
+            reached |= _named("s", self._under)
+        names = [n for n in self.g if self.g[n].requires_grad]
+        found = torch.autograd.grad(
+            [self.g[n] for n in names],
+            list(reached.values()),
+            [v[n] for n in names],
+            materialize_grads=True,
+        )
+        pulled = dict(zip(reached, found, strict=True))
+        return _of("phi", pulled), _of("s", pulled)
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> Params:

@@ -49,6 +49,8 @@ class StackedGraphs(NamedTuple):
     """(n_nodes,) int64: row of each node's state among the second layer's."""
     size: Tensor
     """(B,) nodes of each graph."""
+    kl_share: Tensor
+    """(C2 * TILE,) what the divergence of each row counts: over the nodes a mean, over N again."""
 
 
 def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float32) -> StackedGraphs:
@@ -57,8 +59,9 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
     Parameters
     ----------
     states : sequence of NodeStates
-        Of at least one graph; the last feature of each is 1 for every node, so that the last
-        column of what is received is Â 1.
+        Of at least one graph, as :func:`dglmeta.graph.states.node_states` makes them: edges of the
+        messages in order. The last feature of each is 1 for every node, so that the last column of
+        what is received is Â 1.
     dtype : torch.dtype
     """
 
@@ -76,6 +79,8 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
         first.n_rows,
     )
     rows = [s.state + b for s, b in zip(states, second.begin, strict=True)]
+    n_nodes = second.fill([s.n_nodes for s in states])
+    size = np.array([len(s.state) for s in states])
     return StackedGraphs(
         received=tensor(first.fill([_with_ones(s.received) for s in states])),
         n_receiving=tensor(first.fill([s.n_receiving for s in states])),
@@ -83,10 +88,11 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
         messages=messages,
         weight=tensor(np.concatenate([s.weight for s in states])),
         sent=tensor(second.fill([_with_ones(_row_sums(s)[:, None]) for s in states])),
-        n_nodes=tensor(second.fill([s.n_nodes for s in states])),
+        n_nodes=tensor(n_nodes),
         second_graph=torch.from_numpy(second.graph),
         row=torch.from_numpy(np.concatenate(rows)),
-        size=tensor(np.array([len(s.state) for s in states])),
+        size=tensor(size),
+        kl_share=tensor(n_nodes / np.repeat(size[second.graph] ** 2.0, TILE)),
     )
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from dglmeta import ops
 from dglmeta.nn.stacked import TILE, StackedGraphs, tile_product
 
-__all__ = ["VGAE", "encode", "kl_divergence"]
+__all__ = ["VGAE", "bounded", "encode", "kl_divergence"]
 
 MAX_LOGSTD = 10.0
 """Bound of the absolute log of a standard deviation."""
@@ -82,17 +82,20 @@ def encode(
         plain = tile_product(graphs.received, _layer(params, {}, "in"), first).relu()
         hidden = torch.lerp(hidden, plain, share)
     heard = ops.spmm(graphs.messages, hidden, graphs.weight)  # (C2 * TILE, w)
-    width, maps = heard.shape[1], _layer(params, film, "out")
-    shift = tile_product(graphs.sent, maps[:, width:], graphs.second_graph)
-    out = shift + tile_product(heard, maps[:, :width], graphs.second_graph)
-    mu, logstd = out.chunk(2, dim=1)
-    return torch.cat([mu, logstd.clamp(-MAX_LOGSTD, MAX_LOGSTD)], dim=1)
+    heard = torch.cat([heard, graphs.sent], dim=1)
+    return tile_product(heard, _layer(params, film, "out"), graphs.second_graph)
 
 
 def kl_divergence(latent: Tensor) -> Tensor:
     """(n,) KL divergence of N(mu, exp(logstd)^2) from N(0, 1), in nats; latent is (n, 2 d)."""
     mu, logstd = latent.chunk(2, dim=1)
-    return -0.5 * (1 + 2 * logstd - mu**2 - torch.exp(2 * logstd)).sum(dim=1)
+    twice = 2 * bounded(logstd)
+    return -0.5 * (1 + twice - mu * mu - twice.exp()).sum(dim=1)
+
+
+def bounded(logstd: Tensor) -> Tensor:
+    """The log of a standard deviation as far as it counts, in [-10, 10]."""
+    return logstd.clamp(-MAX_LOGSTD, MAX_LOGSTD)
 
 
 def _layer(params: Mapping[str, Tensor], film: Mapping[str, Tensor], which: str) -> Tensor:

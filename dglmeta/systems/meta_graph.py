@@ -45,9 +45,12 @@ from dglmeta.systems.meta_graph_findings import describe_adaptation, describe_si
 from dglmeta.systems.meta_graph_heuristics import HEURISTICS, heuristic_metrics
 from dglmeta.systems.meta_graph_published import published_epoch
 from dglmeta.systems.meta_graph_setup import State, begin
-from dglmeta.tasks import FewShotBatch, Pairs, evidence_loss
+from dglmeta.tasks import FewShotBatch, LocatedPairs, evidence_loss
 
 __all__ = ["MetaGraph"]
+
+KEPT = 5
+"""Inner steps whose graphs are kept for the way back: a quarter faster, and bounded in memory."""
 
 
 class MetaGraph(System):
@@ -94,11 +97,11 @@ class MetaGraph(System):
         """One step on theta and psi; changes ``state``."""
         config = self.config
         steps = config.inner_steps if self.method.inner else 0
-        known = [batch.draw_training(k, rng) for k in range(steps)]
-        held_out = batch.draw_validation(rng)
+        known = [batch.draw_training(k, rng).at(batch.fold(k)) for k in range(steps)]
+        held_out = batch.draw_validation(rng).at(batch.whole)
         signature = {} if state.signature is None else state.signature(batch.whole)
 
-        def loss(phi: Params, film: Params, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
+        def loss(phi: Params, film: Params, graphs: StackedGraphs, pairs: LocatedPairs) -> Tensor:
             return evidence_loss(encode(phi, graphs, film), graphs, pairs)
 
         result = unrolled_gradient(
@@ -111,6 +114,7 @@ class MetaGraph(System):
             clip=config.clip,
             mask=self.mask(state),
             order=config.order,
+            kept=KEPT,
         )
         state.learn(result, signature, len(batch), config.clip)
 

@@ -106,7 +106,8 @@ def adapt(
             tired = k - watch.last_gain >= config.adapt_patience
             if k == steps or (tired if frozen is None else frozen(k, rng)):
                 break
-        pairs, graphs = batch.draw_training(k, rng), batch.fold(k)
+        graphs = batch.fold(k)
+        pairs = batch.draw_training(k, rng).at(graphs)
         phi = move(phi, lambda at: loss(encode(at, graphs, film), graphs, pairs))  # noqa: B023
     return Path(watch.curve(), watch.best, watch.early, film)
 

@@ -61,8 +61,9 @@ def published_step(
     """One step on theta and psi; changes ``state``."""
     config = system.config
     steps = config.inner_steps if system.method.inner else 0
-    known = [batch.draw_training(k, rng) for k in range(steps)]
-    held_out, heard = batch.draw_validation(rng), heard_validation(batch)
+    known = [batch.draw_training(k, rng).at(batch.fold(k)) for k in range(steps)]
+    heard = heard_validation(batch)
+    held_out = batch.draw_validation(rng).at(heard)
     constant: Params = {}
     signature: Params = {}
     if state.signature is not None:

@@ -12,8 +12,7 @@ from torch import Tensor
 from dglmeta.graph import Adjacency
 from dglmeta.meta import Params
 from dglmeta.nn import StackedGraphs, encode, stack_graphs
-from dglmeta.nn.stacked import TILE
-from dglmeta.tasks import FewShotBatch, Pairs, pair_logits
+from dglmeta.tasks import FewShotBatch, LocatedPairs, Pairs, pair_logits
 
 __all__ = ["FrozenStop", "heard_validation", "probabilities", "published_loss"]
 
@@ -33,16 +32,16 @@ def heard_validation(batch: FewShotBatch) -> StackedGraphs:
     return stack_graphs(states, batch.dtype)
 
 
-def published_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
+def published_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
     """() sum over graphs of the program's loss, in probabilities (3, 4, 6)."""
-    p = pair_logits(latent, graphs, pairs).sigmoid()
-    right = torch.where(pairs.sign > 0, p, 1 - p)
-    fit = -(pairs.share * (right + SMALL).log()).sum()
+    located = pairs.at(graphs) if isinstance(pairs, Pairs) else pairs
+    p = pair_logits(latent, graphs, located).sigmoid()
+    right = torch.where(located.sign > 0, p, 1 - p)
+    fit = -torch.dot(located.share, (right + SMALL).log())
     mu, second = latent.chunk(2, dim=1)
     log_variance = second.clamp(SMALL, MAX_LOG_VARIANCE)
-    kl = -0.5 * (1 + log_variance - mu**2 - log_variance.exp()).sum(dim=1)
-    share = graphs.n_nodes / graphs.size.square()[graphs.second_graph].repeat_interleave(TILE)
-    return fit + (share * kl).sum()
+    kl = -0.5 * (1 + log_variance - mu * mu - log_variance.exp()).sum(dim=1)
+    return fit + torch.dot(graphs.kl_share, kl)
 
 
 def probabilities(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -11,7 +11,13 @@ from dglmeta.tasks.base import (
 )
 from dglmeta.tasks.distance import DistanceTask
 from dglmeta.tasks.few_shot import FEATURES, FewShotGraph, degree_profile
-from dglmeta.tasks.few_shot_batch import FewShotBatch, Pairs, evidence_loss, pair_logits
+from dglmeta.tasks.few_shot_batch import (
+    FewShotBatch,
+    LocatedPairs,
+    Pairs,
+    evidence_loss,
+    pair_logits,
+)
 from dglmeta.tasks.heuristics import adamic_adar, cosine_scores, deepwalk
 from dglmeta.tasks.joint import JointBatch, JointTasks
 from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
@@ -50,6 +56,7 @@ __all__ = [
     "JointTasks",
     "LinkPrediction",
     "LinkTask",
+    "LocatedPairs",
     "MetaPathTask",
     "NodeClassification",
     "NodeTask",

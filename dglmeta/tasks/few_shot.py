@@ -82,7 +82,7 @@ class FewShotGraph:
 
     def asked(self, fold: int) -> Ids:
         """(m, 2): the training edges of a fold."""
-        return self.split.train[self._fold == fold]
+        return self._asked[fold]
 
     @cached_property
     def states(self) -> NodeStates:
@@ -109,6 +109,10 @@ class FewShotGraph:
         blocks = {"given": lambda: self.given, "degrees": lambda: degree_profile(adj)}
         blocks["neighbours"] = lambda: _neighbour_mean(adj, self.given)
         return np.column_stack([blocks[name]() for name in self.features]).astype(np.float64)
+
+    @cached_property
+    def _asked(self) -> tuple[Ids, ...]:
+        return tuple(self.split.train[self._fold == fold] for fold in range(self.n_folds))
 
     @cached_property
     def _fold(self) -> Ids:

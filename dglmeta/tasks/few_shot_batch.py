@@ -14,11 +14,11 @@ from torch.nn.functional import softplus
 
 from dglmeta.graph import Adjacency
 from dglmeta.kernels.cpu.negative import contains
-from dglmeta.nn.stacked import TILE, StackedGraphs, stack_graphs
-from dglmeta.nn.vgae import kl_divergence
+from dglmeta.nn.stacked import StackedGraphs, stack_graphs
+from dglmeta.nn.vgae import bounded, kl_divergence
 from dglmeta.tasks.few_shot import FewShotGraph
 
-__all__ = ["FewShotBatch", "Pairs", "evidence_loss", "pair_logits"]
+__all__ = ["FewShotBatch", "LocatedPairs", "Pairs", "evidence_loss", "pair_logits"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -34,6 +34,40 @@ class Pairs(NamedTuple):
     """(n,) what each counts in its graph's loss: one over the pairs of its graph and sign."""
     noise: Tensor | None = None
     """(n_nodes, d) standard normal numbers; None for the means themselves."""
+
+    def at(self, graphs: StackedGraphs) -> LocatedPairs:
+        """The same pairs by the node states of their ends; without noise, alike ones put together.
+
+        Where few nodes differ most pairs are alike: a quarter is left of those of FIRSTMM with a
+        tenth of its edges.
+        """
+        rows = graphs.row[self.ends]  # (2, n)
+        if self.noise is not None:
+            return LocatedPairs(rows, self.sign, self.share, self.noise[self.ends.flatten()])
+        u, v = np.sort(rows.numpy(), axis=0)
+        key = (u * len(graphs.n_nodes) + v) * 2 + (self.sign.numpy() > 0)
+        key, which = np.unique(key, return_inverse=True)
+        share = np.bincount(which, self.share.numpy())
+        pair, positive = np.divmod(key, 2)
+        ends = np.stack(np.divmod(pair, len(graphs.n_nodes)))
+        return LocatedPairs(
+            torch.from_numpy(ends),
+            torch.from_numpy(2.0 * positive - 1).to(self.share.dtype),
+            torch.from_numpy(share).to(self.share.dtype),
+        )
+
+
+class LocatedPairs(NamedTuple):
+    """Labelled pairs of node states."""
+
+    rows: Tensor
+    """(2, n) int64: row of the state of either end."""
+    sign: Tensor
+    """(n,) as in :class:`Pairs`."""
+    share: Tensor
+    """(n,) what each counts in its graph's loss."""
+    noise: Tensor | None = None
+    """(2 n, d) standard normal numbers, of the first ends and then the second."""
 
 
 class FewShotBatch:
@@ -143,7 +177,7 @@ class FewShotBatch:
         return Adjacency(indptr, np.concatenate(columns), None, int(self.node_ptr[-1]))
 
 
-def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
+def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
     """(n,) logits z_u . z_v, with z = mu, or mu + exp(logstd) noise where there is noise.
 
     Parameters
@@ -151,21 +185,22 @@ def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
     latent : (n_rows, 2 d)
         [mu, logstd] of each node state.
     graphs : StackedGraphs
-    pairs : Pairs
+    pairs : Pairs or LocatedPairs
+        The latter where they are used several times.
     """
+    located = pairs.at(graphs) if isinstance(pairs, Pairs) else pairs
     d = latent.shape[1] // 2
-    ends = pairs.ends.flatten()
-    rows = graphs.row[ends]
-    if pairs.noise is None:
+    rows = located.rows.flatten()
+    if located.noise is None:
         z = latent[:, :d].index_select(0, rows)
     else:
         mu, logstd = latent.index_select(0, rows).chunk(2, dim=1)
-        z = mu + logstd.exp() * pairs.noise[ends]
+        z = mu + bounded(logstd).exp() * located.noise
     u, v = z.view(2, -1, d)
     return (u * v).sum(dim=1)
 
 
-def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs) -> Tensor:
+def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
     """() sum over graphs of the negative evidence bound: mean -log p(pair) + KL / N.
 
     Positives and negatives have a mean each.
@@ -175,7 +210,7 @@ def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs) -> Tensor
     Kipf and Welling, arXiv 1611.07308, eq. 3. The divergence is a mean over a graph's nodes, and
     divided by their number once more, as in their program and in that of Meta-Graph.
     """
-    logits = pair_logits(latent, graphs, pairs)
-    fit = (pairs.share * softplus(-pairs.sign * logits)).sum()
-    share = graphs.n_nodes / graphs.size.square()[graphs.second_graph].repeat_interleave(TILE)
-    return fit + (share * kl_divergence(latent)).sum()
+    located = pairs.at(graphs) if isinstance(pairs, Pairs) else pairs
+    logits = pair_logits(latent, graphs, located)
+    fit = torch.dot(located.share, softplus(-located.sign * logits))
+    return fit + torch.dot(graphs.kl_share, kl_divergence(latent))

@@ -13,7 +13,7 @@ from dglmeta.graph.states import node_states
 from dglmeta.nn import VGAE, encode
 from dglmeta.nn.signature import VARIANTS
 from dglmeta.nn.stacked import stack_graphs
-from dglmeta.nn.vgae import MAX_LOGSTD, kl_divergence
+from dglmeta.nn.vgae import MAX_LOGSTD, bounded, kl_divergence
 from dglmeta.tasks.few_shot import normalised
 
 D_IN, D_HIDDEN, D = 4, 6, 3
@@ -143,7 +143,7 @@ def test_a_share_of_one_is_the_plain_layer(variant):
 def test_the_log_of_a_deviation_is_bounded():
     params, _ = numbers(len(GRAPHS))
     params["weight_out"] *= 1e3
-    logstd = encode(params, stacked(GRAPHS))[:, D:]
+    logstd = bounded(encode(params, stacked(GRAPHS))[:, D:])
     assert logstd.min() == -MAX_LOGSTD
     assert logstd.max() == MAX_LOGSTD
 
