@@ -269,6 +269,12 @@ def test_each_graph_is_taken_where_its_validation_edges_fit_best(ds, walked):
             assert torch.equal(p[b], then[b if k else 0])
 
 
+def test_of_equal_steps_the_first_is_taken_and_patience_counts_from_there(ds):
+    _, _, path = adapted(ds, inner_lr=1e-12, adapt_patience=15)  # too small to move a float32
+    np.testing.assert_array_equal(path.curve.chosen, 0)
+    assert path.curve.steps[-1] == 15
+
+
 def test_early_is_after_five_steps(ds, walked):
     _, batch, path = adapted(ds)
     for name, p in path.early.items():
