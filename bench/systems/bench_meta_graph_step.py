@@ -214,6 +214,7 @@ def prepare(
     """By form, a function that takes a step and gives the seconds; all move the same parameters."""
     system = MetaGraph(
         MetaGraph.Config(
+            skip=False,
             train_fraction=arguments.fraction,
             inner_steps=arguments.steps,
             graphs=arguments.graphs,

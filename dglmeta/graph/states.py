@@ -38,9 +38,13 @@ class NodeStates(NamedTuple):
     """(n_second,) how many nodes are in each state."""
     state: Ids
     """(n,) row of ``messages`` for each node."""
+    own: Ids | None = None
+    """(n_second,) row of ``received`` that the nodes in each state have themselves, if asked."""
 
 
-def node_states(adj: Adjacency, weight: Array, x: npt.NDArray[np.floating]) -> NodeStates:
+def node_states(
+    adj: Adjacency, weight: Array, x: npt.NDArray[np.floating], *, own: bool = False
+) -> NodeStates:
     """Nodes told apart as far as two rounds of messages do, and no further.
 
     Where features are few and the graph is sparse most nodes are alike: isolated ones of one
@@ -54,6 +58,9 @@ def node_states(adj: Adjacency, weight: Array, x: npt.NDArray[np.floating]) -> N
         In the order of edge ids.
     x : (n, d)
         Features.
+    own : bool
+        Tell nodes apart by what they are themselves, too: ``received`` holds rows of [A X, X], and
+        a node's second-layer input includes its own row of them.
 
     Returns
     -------
@@ -86,12 +93,15 @@ def node_states(adj: Adjacency, weight: Array, x: npt.NDArray[np.floating]) -> N
 
     by_position = weight if adj.edge_ids is None else weight[adj.edge_ids]
     matrix = csr_array((by_position, adj.indices, adj.indptr), shape=adj.shape)
-    received, first, n_receiving = _distinct(np.asarray(matrix @ x.astype(np.float64)))
+    x = x.astype(np.float64)
+    heard = np.asarray(matrix @ x)
+    received, first, n_receiving = _distinct(np.hstack([heard, x]) if own else heard)
     shape = len(x), len(received)
     merged = csr_array((by_position, first[adj.indices], adj.indptr), shape=shape, copy=True)
     merged.sum_duplicates()  # in place
     rng = np.random.default_rng(KEYS)
     keys = merged @ rng.uniform(0.5, 1.5, (len(received), 2))
+    keys = np.column_stack([keys, first]) if own else keys
     _, representative, state, n_nodes = np.unique(
         keys, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
@@ -99,7 +109,15 @@ def node_states(adj: Adjacency, weight: Array, x: npt.NDArray[np.floating]) -> N
     messages = Adjacency(
         rows.indptr.astype(np.int64), rows.indices.astype(np.int32), None, len(received)
     )
-    return NodeStates(received, n_receiving, messages, rows.data, n_nodes, state.reshape(-1))
+    return NodeStates(
+        received,
+        n_receiving,
+        messages,
+        rows.data,
+        n_nodes,
+        state.reshape(-1),
+        first[representative] if own else None,
+    )
 
 
 def _distinct(rows: Array) -> tuple[Array, Ids, Ids]:

@@ -30,7 +30,7 @@ class StackedGraphs(NamedTuple):
     """
 
     received: Tensor
-    """(C1 * TILE, d_in + 2): distinct rows of [Â X, Â 1, 1]."""
+    """(C1 * TILE, d_in + 2): distinct rows of [Â X, Â 1, 1]; with ``own`` of [Â X, X, Â 1, 1]."""
     n_receiving: Tensor
     """(C1 * TILE,) nodes of each such row; 0 where it is a filling."""
     first_graph: Tensor
@@ -49,6 +49,8 @@ class StackedGraphs(NamedTuple):
     """(n_nodes,) int64: row of each node's state among the second layer's."""
     size: Tensor
     """(B,) nodes of each graph."""
+    own: Tensor | None
+    """(C2 * TILE,) int64: row of the first layer that each of the second's has itself."""
     kl_share: Tensor
     """(C2 * TILE,) what the divergence of each row counts: over the nodes a mean, over N again."""
 
@@ -80,9 +82,13 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
     )
     rows = [s.state + b for s, b in zip(states, second.begin, strict=True)]
     n_nodes = second.fill([s.n_nodes for s in states])
+    own = None
+    if all(s.own is not None for s in states):
+        rows_of = [s.own + b for s, b in zip(states, first.begin, strict=True)]
+        own = torch.from_numpy(second.fill(rows_of))
     size = np.array([len(s.state) for s in states])
     return StackedGraphs(
-        received=tensor(first.fill([_with_ones(s.received) for s in states])),
+        received=tensor(first.fill([_inputs(s) for s in states])),
         n_receiving=tensor(first.fill([s.n_receiving for s in states])),
         first_graph=torch.from_numpy(first.graph),
         messages=messages,
@@ -92,6 +98,7 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
         second_graph=torch.from_numpy(second.graph),
         row=torch.from_numpy(np.concatenate(rows)),
         size=tensor(size),
+        own=own,
         kl_share=tensor(n_nodes / np.repeat(size[second.graph] ** 2.0, TILE)),
     )
 
@@ -129,6 +136,15 @@ class _Tiles:
         for begin, block in zip(self.begin, blocks, strict=True):
             out[begin : begin + len(block)] = block
         return out
+
+
+def _inputs(states: NodeStates) -> npt.NDArray[Any]:
+    """[Â x, Â 1, 1] or, of nodes that hear themselves apart, [Â x, x, Â 1, 1]."""
+    rows = states.received
+    if states.own is None:
+        return _with_ones(rows)
+    heard, own = np.split(rows, 2, axis=1)  # [Â x, Â 1] and [x, 1]
+    return np.column_stack([heard[:, :-1], own[:, :-1], heard[:, -1], own[:, -1]])
 
 
 def _with_ones(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

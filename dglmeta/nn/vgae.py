@@ -34,9 +34,11 @@ class VGAE(nn.Module):
     Parameters
     ----------
     d_in, d_hidden, d : int
-        Widths of features, of the hidden layer and of the embedding.
+        Widths of what the first layer reads, of the hidden layer and of the embedding.
     two_weights : bool
         A matrix of its own for the modulated part of each layer.
+    own : bool
+        Whether the second layer reads a node's own row beside what it hears.
 
     References
     ----------
@@ -44,13 +46,20 @@ class VGAE(nn.Module):
     """
 
     def __init__(
-        self, d_in: int, d_hidden: int = 32, d: int = 16, *, two_weights: bool = False
+        self,
+        d_in: int,
+        d_hidden: int = 32,
+        d: int = 16,
+        *,
+        two_weights: bool = False,
+        own: bool = False,
     ) -> None:
         super().__init__()
+        d_out = 2 * d_hidden if own else d_hidden
         self.weight_in, self.bias_in = _glorot(d_in, d_hidden), _zeros(d_hidden)
-        self.weight_out, self.bias_out = _glorot(d_hidden, d, d), _zeros(2 * d)
+        self.weight_out, self.bias_out = _glorot(d_out, d, d), _zeros(2 * d)
         if two_weights:
-            self.modulated_in, self.modulated_out = _glorot(d_in, d_hidden), _glorot(d_hidden, d, d)
+            self.modulated_in, self.modulated_out = _glorot(d_in, d_hidden), _glorot(d_out, d, d)
 
 
 def encode(
@@ -82,7 +91,8 @@ def encode(
         plain = tile_product(graphs.received, _layer(params, {}, "in"), first).relu()
         hidden = torch.lerp(hidden, plain, share)
     heard = ops.spmm(graphs.messages, hidden, graphs.weight)  # (C2 * TILE, w)
-    heard = torch.cat([heard, graphs.sent], dim=1)
+    own = [] if graphs.own is None else [hidden.index_select(0, graphs.own)]
+    heard = torch.cat([heard, *own, graphs.sent], dim=1)
     return tile_product(heard, _layer(params, film, "out"), graphs.second_graph)
 
 

@@ -22,7 +22,17 @@ from dglmeta.tasks import (
     link_metrics,
 )
 
-__all__ = ["EVERY", "Curve", "Path", "adapt", "embeddings", "test_metrics"]
+__all__ = [
+    "DRAWS",
+    "EVERY",
+    "Curve",
+    "Path",
+    "adapt",
+    "embeddings",
+    "mean_metrics",
+    "mover",
+    "test_metrics",
+]
 
 Array = npt.NDArray[Any]
 
@@ -94,7 +104,7 @@ def adapt(
     steps = config.adapt_steps if METHODS[config.method].adapts else 0
     phi = one_per_task(start, len(batch))
     film = dict(film)
-    move = _mover(phi, config, mask)
+    move = mover(phi, config, mask)
     watch = _Watch(batch, phi, by_test=published)
     frozen = None
     if published and config.method in ("finetune", "no-finetune"):
@@ -142,10 +152,10 @@ class _Watch:
         return Curve(steps, valid, test, self._chosen)
 
 
-def _mover(
+def mover(
     phi: Params, config: Config, mask: Sequence[str] | None
 ) -> Callable[[Params, Callable[[Params], Tensor]], Params]:
-    """A step of gradient descent, or of Adam, which mixes no two numbers and so no two graphs."""
+    """A step of gradient descent; or of Adam, which mixes no two graphs and clips nothing."""
     lr = config.adapt_lr or config.inner_lr
     if config.adapt_optimizer == "sgd":
         return lambda at, loss: descend_tasks(

@@ -62,6 +62,8 @@ class Config:
     features : tuple of str
         Of "given", "degrees", "neighbours": those of the data set; the degree profile of a node;
         the mean of what its neighbours were given. Made of known edges only.
+    skip : bool
+        Let each layer read a node's own row beside the mean it hears. Never as published.
     d_hidden, d : int
         Widths of the hidden layer and of the embedding.
     folds : int
@@ -99,6 +101,7 @@ class Config:
     train_fraction: float = 0.1
     graph_split: str = "dealt"
     features: tuple[str, ...] = ("given", "degrees", "neighbours")
+    skip: bool = True
     d_hidden: int = 32
     d: int = 16
     folds: int = 5
@@ -110,14 +113,14 @@ class Config:
     adapted: str = "all"
     lr: float = 1e-2
     weight_decay: float = 0.0
-    graphs: int = 8
+    graphs: int = 16
     passes: int = 4
-    adapt_steps: int = 200
-    adapt_patience: int = 100
+    adapt_steps: int = 100
+    adapt_patience: int = 50
     adapt_lr: float = 0.0
     adapt_optimizer: str = "sgd"
     epochs: int = 20
-    patience: int = 10
+    patience: int = 6
 
     def __post_init__(self) -> None:
         where = "MetaGraph.Config"

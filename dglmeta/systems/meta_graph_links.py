@@ -19,12 +19,12 @@ from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR
 from dglmeta.meta import Params, one_per_task, parameters_of
 from dglmeta.nn import VGAE, GraphSignature, encode
-from dglmeta.systems.meta_graph_adapt import DRAWS, _mover, embeddings
+from dglmeta.systems.meta_graph_adapt import DRAWS, embeddings, mover
 from dglmeta.systems.meta_graph_candidates import CandidateLinks, strongest_pairs
-from dglmeta.systems.meta_graph_config import METHODS, Config
+from dglmeta.systems.meta_graph_config import Config
 from dglmeta.systems.meta_graph_heuristics import HEURISTICS
 from dglmeta.systems.meta_graph_quirks import published_loss
-from dglmeta.systems.meta_graph_setup import prepare_graph
+from dglmeta.systems.meta_graph_setup import make_modules, prepare_graph
 from dglmeta.tasks import FewShotBatch, FewShotGraph, evidence_loss
 from dglmeta.train import RunFolder
 from dglmeta.train.checkpoint import load_checkpoint
@@ -71,7 +71,7 @@ class Learned:
         try:
             best = saved["best"]
             with torch.random.fork_rng(devices=[]):
-                model, signature = _modules(config, len(best["model"]["weight_in"]))
+                model, signature = make_modules(config, len(best["model"]["weight_in"]))
             model.load_state_dict(best["model"])
             if signature is not None:
                 signature.load_state_dict(best["signature"])
@@ -88,7 +88,8 @@ class Learned:
         names = ("given",) if self.config.protocol == "paper" else self.config.features
         n_blocks = sum(name != "degrees" for name in names)
         made = DEGREE_WIDTH * names.count("degrees")
-        return (len(self.model.weight_in) - made) // n_blocks if n_blocks else None
+        apart = 2 if self.config.skip and self.config.protocol == "clean" else 1
+        return (len(self.model.weight_in) // apart - made) // n_blocks if n_blocks else None
 
 
 class NewGraph(NamedTuple):
@@ -197,7 +198,7 @@ def descend(learned: Learned, batch: FewShotBatch, film: Params, steps: int) -> 
     loss = published_loss if config.protocol == "paper" else evidence_loss
     phi = one_per_task(parameters_of(learned.model), len(batch))
     mask = [name for name in phi if name.endswith("_out")] if config.adapted == "last" else None
-    move = _mover(phi, config, mask)
+    move = mover(phi, config, mask)
     for k in range(steps):
         pairs, graphs = batch.draw_training(k, np.random.default_rng([DRAWS, k])), batch.fold(k)
         phi = move(phi, lambda at: loss(encode(at, graphs, film), graphs, pairs))  # noqa: B023
@@ -224,19 +225,3 @@ def _whole(learned: Learned, graph: NewGraph) -> FewShotGraph:
     none = np.zeros((0, 2), np.int64)
     ds = GraphDataset("new", (graph.hg,), ("new",))
     return prepare_graph(learned.config, ds, 0, FewShotSplit(edges, none, none, none, none))
-
-
-def _modules(config: Config, d_in: int) -> tuple[VGAE, GraphSignature | None]:
-    """The encoder and the signature network that the settings ask for."""
-    two_weights = config.method == "meta-graph" and config.variant == "two-weights"
-    model = VGAE(d_in, config.d_hidden, config.d, two_weights=two_weights)
-    if not METHODS[config.method].signature:
-        return model, None
-    signature = GraphSignature(
-        d_in,
-        (config.d_hidden, 2 * config.d),
-        variant=config.variant,
-        d_hidden=config.d_hidden,
-        published=config.protocol == "paper",
-    )
-    return model, signature

@@ -18,7 +18,7 @@ from dglmeta.systems.meta_graph_adapt import Path
 from dglmeta.systems.meta_graph_config import METHODS, Config
 from dglmeta.tasks import FewShotBatch, FewShotGraph
 
-__all__ = ["State", "begin", "prepare_graph"]
+__all__ = ["State", "begin", "edge_seed", "make_modules", "prepare_graph"]
 
 
 @dataclass
@@ -94,24 +94,42 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
         ))
         for number, graph in enumerate(ds.graphs)
     ]  # fmt: skip
-    d_in = graphs[0].states.received.shape[1] - 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        two_weights = config.method == "meta-graph" and config.variant == "two-weights"
-        model = VGAE(d_in, config.d_hidden, config.d, two_weights=two_weights)
-        signature = None
-        if METHODS[config.method].signature:
-            signature = GraphSignature(
-                d_in,
-                (config.d_hidden, 2 * config.d),
-                variant=config.variant,
-                d_hidden=config.d_hidden,
-                published=config.protocol == "paper",
-            )
+        model, signature = make_modules(config, graphs[0].n_inputs)
     learned = [p for m in (model, signature) if m is not None for p in m.parameters()]
     optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)
     noise = config.d if config.variational else 0
     return State(ds, graphs, seed, noise, split, model, signature, optimizer)
+
+
+def make_modules(config: Config, d_in: int) -> tuple[VGAE, GraphSignature | None]:
+    """The encoder and the signature network that the settings ask for, as torch's seed fills them.
+
+    Parameters
+    ----------
+    config : Config
+    d_in : int
+        Width of what the first layer reads of a node.
+    """
+    published = config.protocol == "paper"
+    model = VGAE(
+        d_in,
+        config.d_hidden,
+        config.d,
+        two_weights=config.method == "meta-graph" and config.variant == "two-weights",
+        own=config.skip and not published,
+    )
+    if not METHODS[config.method].signature:
+        return model, None
+    signature = GraphSignature(
+        d_in,
+        (config.d_hidden, 2 * config.d),
+        variant=config.variant,
+        d_hidden=config.d_hidden,
+        published=published,
+    )
+    return model, signature
 
 
 def prepare_graph(
@@ -128,6 +146,7 @@ def prepare_graph(
         ("given",) if published else config.features,
         n_folds=1 if published else min(config.folds, len(split.train)),
         structure=METHODS[config.method].structure,
+        skip=config.skip and not published,
     )
 
 

@@ -45,6 +45,8 @@ class FewShotGraph:
         Folds of the training edges; with 1, messages run over the edges that are asked about, too.
     structure : bool
         Whether messages pass between nodes; without, each hears itself alone.
+    skip : bool
+        Whether each layer reads a node's own row beside what it hears.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class FewShotGraph:
     features: tuple[str, ...] = ("given",)
     n_folds: int = 1
     structure: bool = True
+    skip: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_folds <= len(self.split.train):
@@ -102,7 +105,13 @@ class FewShotGraph:
     def read(self, heard: Adjacency) -> NodeStates:
         """Node states with messages over some edges; row v of ``heard`` has what v hears."""
         x = np.column_stack([self.describe(heard), np.ones(self.n_nodes)])
-        return node_states(*normalised(heard, structure=self.structure), x)
+        return node_states(*normalised(heard, structure=self.structure), x, own=self.skip)
+
+    @cached_property
+    def n_inputs(self) -> int:
+        """Width of what the first layer reads of a node."""
+        width = self.states.received.shape[1]
+        return width - 2 if self.skip else width - 1
 
     def describe(self, adj: Adjacency) -> Floats:
         """(n, d): features of the nodes where these are the edges."""
