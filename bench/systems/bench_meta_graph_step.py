@@ -38,6 +38,7 @@ from dglmeta.graph import Adjacency
 from dglmeta.graph.states import NodeStates
 from dglmeta.meta import Params, parameters_of
 from dglmeta.nn import GraphSignature
+from dglmeta.nn.stacked import layer_inputs
 from dglmeta.systems.meta_graph import MetaGraph
 from dglmeta.systems.meta_graph_setup import State
 from dglmeta.tasks import FewShotBatch, FewShotGraph, Pairs
@@ -58,9 +59,12 @@ class AllNodes(FewShotGraph):
         x = np.column_stack([self.describe(heard), np.ones(self.n_nodes)])
         ones = np.ones(self.n_nodes, np.int64)
         received = adj.to_scipy(weight) @ x
+        received = np.hstack([received, x]) if self.skip else received
         by_position = weight if adj.edge_ids is None else weight[adj.edge_ids]
         messages = Adjacency(adj.indptr, adj.indices, None, self.n_nodes)
-        return NodeStates(received, ones, messages, by_position, ones, np.arange(self.n_nodes))
+        nodes = np.arange(self.n_nodes)
+        own = nodes if self.skip else None
+        return NodeStates(received, ones, messages, by_position, ones, nodes, own)
 
 
 def on_all_nodes(graph: FewShotGraph) -> AllNodes:
@@ -87,7 +91,7 @@ class Reading(NamedTuple):
     """One graph as two layers of messages read it."""
 
     received: Tensor
-    """(m, d_in + 2): [ÂX, Â1, 1]."""
+    """(m, d_in + 2): [ÂX, Â1, 1], or with a node's own row [ÂX, X, Â1, 1]."""
     n_receiving: Tensor
     """(m, 1) nodes of each row."""
     sent: Tensor
@@ -96,6 +100,8 @@ class Reading(NamedTuple):
     """(n,) nodes of each row, over the square of their number."""
     messages: tuple[Tensor, Tensor]
     """Â and its transpose, sparse."""
+    own: Tensor | None
+    """(n,) row of the first layer that each of the second's has itself."""
 
     @classmethod
     def of(cls, states: NodeStates, dtype: torch.dtype) -> Reading:
@@ -106,11 +112,12 @@ class Reading(NamedTuple):
             return torch.from_numpy(np.column_stack(columns)).to(dtype)
 
         return cls(
-            tensor(states.received, np.ones(len(states.received))),
+            tensor(layer_inputs(states)),
             tensor(states.n_receiving),
             tensor(matrix.sum(axis=1), np.ones(len(states.n_nodes))),
             tensor(states.n_nodes)[:, 0] / len(states.state) ** 2,
             (as_sparse(matrix, dtype), as_sparse(matrix.T.tocsr(), dtype)),
+            None if states.own is None else torch.from_numpy(states.own),
         )
 
 
@@ -192,7 +199,8 @@ def modulation(signature: GraphSignature, whole: Reading) -> Params:
 def loss(params: Mapping[str, Tensor], film: Params, graph: Reading, asked: Pairs) -> Tensor:
     """() negative evidence bound of the pairs of one graph."""
     hidden = (graph.received @ layer(params, film, "in")).relu()
-    heard = torch.cat([Product.apply(*graph.messages, hidden), graph.sent], dim=1)
+    own = [] if graph.own is None else [hidden[graph.own]]
+    heard = torch.cat([Product.apply(*graph.messages, hidden), *own, graph.sent], dim=1)
     mu, logstd = (heard @ layer(params, film, "out")).chunk(2, dim=1)
     logstd = logstd.clamp(-10, 10)
     u, v = mu[asked.ends[0]], mu[asked.ends[1]]
@@ -214,7 +222,6 @@ def prepare(
     """By form, a function that takes a step and gives the seconds; all move the same parameters."""
     system = MetaGraph(
         MetaGraph.Config(
-            skip=False,
             train_fraction=arguments.fraction,
             inner_steps=arguments.steps,
             graphs=arguments.graphs,

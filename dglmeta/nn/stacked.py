@@ -17,7 +17,7 @@ from torch import Tensor
 from dglmeta.graph import Adjacency
 from dglmeta.graph.states import NodeStates
 
-__all__ = ["TILE", "StackedGraphs", "stack_graphs", "tile_product"]
+__all__ = ["TILE", "StackedGraphs", "layer_inputs", "stack_graphs", "tile_product"]
 
 TILE = 32
 """Rows that are multiplied by one graph's matrix at a time."""
@@ -88,7 +88,7 @@ def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float3
         own = torch.from_numpy(second.fill(rows_of))
     size = np.array([len(s.state) for s in states])
     return StackedGraphs(
-        received=tensor(first.fill([_inputs(s) for s in states])),
+        received=tensor(first.fill([layer_inputs(s) for s in states])),
         n_receiving=tensor(first.fill([s.n_receiving for s in states])),
         first_graph=torch.from_numpy(first.graph),
         messages=messages,
@@ -138,7 +138,7 @@ class _Tiles:
         return out
 
 
-def _inputs(states: NodeStates) -> npt.NDArray[Any]:
+def layer_inputs(states: NodeStates) -> npt.NDArray[Any]:
     """[Â x, Â 1, 1] or, of nodes that hear themselves apart, [Â x, x, Â 1, 1]."""
     rows = states.received
     if states.own is None:

@@ -55,6 +55,7 @@ VARIANTS = {
         "maml": {"method": "maml", "order": 1, "adapted": "last"},
         "finetune": {"method": "finetune", "adapt_optimizer": "adam", "adapt_lr": 0.01},
         "leave one out": {"graph_split": "leave-one-out", "variant": "gating"},
+        "paper": {"protocol": "paper", "variant": "gating"},
     },
 }
 """Ways to run each system that must keep the same promises."""
