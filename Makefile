@@ -62,5 +62,5 @@ $(VENV)/.installed: $(REQUIREMENTS)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --no-build-isolation --editable '.[dev,dist,interop,bench,report]'
+	$(PIP) --no-build-isolation --editable '.[baselines,dev,dist,interop,bench,report]'
 	touch $@

@@ -50,6 +50,7 @@ EXTRAS = {
     "track": ["tensorboard>=2.15"],
     "interop": ["pandas>=2.1", "torch_geometric>=2.5"],
     "bench": ["psutil>=5.9", "pytest>=8.2", "pytest-benchmark>=4", "torch_geometric>=2.5"],
+    "baselines": ["gensim>=4.4"],
     # What benchmarks compare with beyond SciPy, DGL and PyG; a benchmark leaves out what is absent.
     "rivals": ["mkl>=2024", "python-graphblas[default]>=2024.2", "sparse-dot-mkl>=0.9.4"],
     "dev": [
