@@ -8,6 +8,7 @@ leave the message-passing graph). Held-out edges are asked about with messages o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,13 +111,16 @@ class FewShotGraph:
     @cached_property
     def n_inputs(self) -> int:
         """Width of what the first layer reads of a node."""
-        width = self.states.received.shape[1]
+        width = int(self.states.received.shape[1])
         return width - 2 if self.skip else width - 1
 
     def describe(self, adj: Adjacency) -> Floats:
         """(n, d): features of the nodes where these are the edges."""
-        blocks = {"given": lambda: self.given, "degrees": lambda: degree_profile(adj)}
-        blocks["neighbours"] = lambda: _neighbour_mean(adj, self.given)
+        blocks: dict[str, Callable[[], npt.NDArray[Any]]] = {
+            "given": lambda: self.given,
+            "degrees": lambda: degree_profile(adj),
+            "neighbours": lambda: _neighbour_mean(adj, self.given),
+        }
         return np.column_stack([blocks[name]() for name in self.features]).astype(np.float64)
 
     @cached_property
@@ -177,10 +181,12 @@ def degree_profile(adj: Adjacency) -> Floats:
         heard = degree[adj.indices]
         extremes[0, some] = np.minimum.reduceat(heard, adj.indptr[some])
         extremes[1, some] = np.maximum.reduceat(heard, adj.indptr[some])
-    return np.log1p(np.column_stack([degree, *extremes, mean, spread]))
+    profile: Floats = np.log1p(np.column_stack([degree, *extremes, mean, spread]))
+    return profile
 
 
 def _neighbour_mean(adj: Adjacency, x: npt.NDArray[np.floating[Any]]) -> Floats:
     """(n, d): mean of x over the neighbours; zero where there are none."""
     total: Floats = adj.to_scipy() @ x.astype(np.float64)
-    return total / adj.out_degrees.clip(1)[:, None]
+    mean: Floats = total / adj.out_degrees.clip(1)[:, None]
+    return mean

@@ -197,7 +197,8 @@ def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPai
         mu, logstd = latent.index_select(0, rows).chunk(2, dim=1)
         z = mu + bounded(logstd).exp() * located.noise
     u, v = z.view(2, -1, d)
-    return (u * v).sum(dim=1)
+    logits: Tensor = (u * v).sum(dim=1)
+    return logits
 
 
 def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
