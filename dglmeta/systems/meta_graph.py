@@ -30,16 +30,11 @@ import torch
 from torch import Tensor
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import ConfigError
+from dglmeta.errors import ConfigError, DeviceError
 from dglmeta.meta import Params, one_per_task, parameters_of, unrolled_gradient
 from dglmeta.nn import StackedGraphs, encode
 from dglmeta.systems.base import System
-from dglmeta.systems.meta_graph_adapt import (
-    Path,
-    adapt,
-    embeddings,
-    test_metrics,
-)
+from dglmeta.systems.meta_graph_adapt import Path, adapt, embeddings, test_metrics
 from dglmeta.systems.meta_graph_config import METHODS, Config, Method
 from dglmeta.systems.meta_graph_findings import describe_adaptation, describe_signatures
 from dglmeta.systems.meta_graph_heuristics import HEURISTICS, heuristic_metrics
@@ -76,7 +71,20 @@ class MetaGraph(System):
         return METHODS[self.config.method]
 
     def init(self, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
-        """Prepared graphs, theta and psi."""
+        """Prepared graphs, theta and psi.
+
+        Raises
+        ------
+        DataError
+            If the data set is a single graph.
+        DeviceError
+            If the device is a GPU.
+        """
+        if self.device != "cpu":
+            raise DeviceError(
+                f"meta-graph: expected the device cpu, as its graphs are small, got "
+                f"{self.device!r}. Leave --device out."
+            )
         return begin(self.config, ds, seed, split_seed)
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:

@@ -11,7 +11,7 @@ import torch
 
 import dglmeta as dm
 from dglmeta.data import GraphDataset, few_shot_split, undirected
-from dglmeta.errors import ConfigError, DataError
+from dglmeta.errors import ConfigError, DataError, DeviceError
 from dglmeta.meta import one_per_task, parameters_of
 from dglmeta.nn.signature import VARIANTS
 from dglmeta.systems import MetaGraph, meta_graph_adapt
@@ -484,3 +484,10 @@ def test_a_setting_of_each_kind_is_among_those_of_the_record(ds):
     assert adaptation["graphs"] == [ds.graph_names[k] for k in ds.splits(0).test]
     assert adaptation["steps"] == [0, 5, 10]
     assert np.shape(adaptation["valid_auc"]) == (3, len(adaptation["graphs"]))
+
+
+def test_a_gpu_is_refused_rather_than_left_aside(ds):
+    system = MetaGraph(MetaGraph.Config(**SMALL))
+    system.device = "cuda"
+    with pytest.raises(DeviceError, match="Leave --device out"):
+        system.init(ds, seed=0, split_seed=0)
