@@ -154,3 +154,19 @@ def cupy() -> Any:
     if os.environ.get("DGLMETA_NO_POOL"):  # every array its own allocation, for memory checkers
         module.cuda.set_allocator(None)
     return module
+
+
+@pytest.fixture
+def complaint(capsys):
+    """Run a command that must fail; its one line on stderr."""
+    from dglmeta.cli import main
+
+    def run(*argv):
+        code = main([str(a) for a in argv])
+        out, err = capsys.readouterr()
+        assert (code, out) == (2, "")
+        assert err.startswith("dglmeta: ")
+        assert err.count("\n") == 1
+        return err
+
+    return run

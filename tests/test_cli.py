@@ -28,21 +28,6 @@ RELATIONS = (
 )
 
 
-@pytest.fixture
-def complaint(capsys):
-    """Run a command that must fail; its one line on stderr."""
-
-    def run(*argv):
-        code = main([str(a) for a in argv])
-        out, err = capsys.readouterr()
-        assert (code, out) == (2, "")
-        assert err.startswith("dglmeta: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run on toy."""

@@ -29,21 +29,6 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def complaint(capsys):
-    """Run a command that must fail; its one line on stderr."""
-
-    def run(*argv):
-        code = main([str(a) for a in argv])
-        out, err = capsys.readouterr()
-        assert (code, out) == (2, "")
-        assert err.startswith("dglmeta: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
-
-
-@pytest.fixture
 def own_folder(tmp_path):
     """A user's own graph of people who know each other, with three features."""
     folder = tmp_path / "town"

@@ -14,21 +14,6 @@ from dglmeta.labels import LabelStore
 TOY = ("labels", "toy", "--metapath", "user-item-user", "--metapath", "user-item-tag-item")
 
 
-@pytest.fixture
-def complaint(capsys):
-    """Run a command that must fail; its one line on stderr."""
-
-    def run(*argv):
-        code = main([str(a) for a in argv])
-        out, err = capsys.readouterr()
-        assert (code, out) == (2, "")
-        assert err.startswith("dglmeta: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
-
-
 def run(*argv):
     assert main([str(a) for a in argv]) == 0
 

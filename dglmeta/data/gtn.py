@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dglmeta.data.arrays import Arrays
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.tables import find_file, read_bytes
+from dglmeta.data.tables import find_file
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 
@@ -23,17 +21,6 @@ __all__ = ["ACM", "IMDB", "GtnLayout", "read_gtn", "read_gtn_acm", "read_gtn_imd
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
-
-# What NumPy and zipfile raise about damaged files; a TypeError if it is a single array.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -117,7 +104,7 @@ def read_gtn(folder: str | Path, layout: GtnLayout) -> Dataset:
     path = find_file(folder, layout.file)
     if path is None:
         raise DataError(f"{folder}: expected {layout.file}, got no such file. Put it there.")
-    arrays = _Arrays.read(path)
+    arrays = Arrays.read(path)
     hg = HeteroCSR.from_edges(
         _edges(arrays, layout),
         layout.n_nodes,
@@ -132,65 +119,13 @@ def read_gtn(folder: str | Path, layout: GtnLayout) -> Dataset:
     return Dataset(folder.name, hg, node_split=split)
 
 
-@dataclass(frozen=True)
-class _Arrays:
-    """The arrays of a file, each checked when asked for."""
-
-    path: Path
-    content: dict[str, Array]
-
-    @classmethod
-    def read(cls, path: Path) -> _Arrays:
-        try:
-            with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
-                return cls(path, {name: file[name] for name in file.files})
-        except UNREADABLE as error:
-            raise DataError(
-                f"{path}: expected an .npz file without pickles, got one that cannot be read "
-                f"({error}). Make it again."
-            ) from None
-
-    def get(self, name: str) -> Array:
-        if name not in self.content:
-            raise DataError(
-                f"{self.path}: expected an array {name!r}, got {sorted(self.content)}. "
-                f"Make the file again."
-            )
-        return self.content[name]
-
-    def ids(self, name: str, shape: tuple[int | None, ...], limit: int | None = None) -> Ids:
-        """Integers of a shape, None for any length, all from 0 to ``limit`` - 1."""
-        values = self.get(name)
-        fits = values.ndim == len(shape) and all(
-            n in (None, m) for n, m in zip(shape, values.shape, strict=True)
-        )
-        if not fits or not np.issubdtype(values.dtype, np.integer):
-            wanted = ", ".join("n" if n is None else str(n) for n in shape)
-            raise DataError(
-                f"{self.path}: expected {name} as integers of shape ({wanted}), got "
-                f"{values.dtype} of shape {values.shape}. Make the file again."
-            )
-        values = values.astype(np.int64)
-        if limit is not None:
-            self.require(name, values, 0, limit)
-        return values
-
-    def require(self, name: str, ids: Ids, first: int, limit: int) -> None:
-        wrong = (ids < first) | (ids >= limit)
-        if wrong.any():
-            raise DataError(
-                f"{self.path}: expected ids from {first} to {limit - 1} in {name}, got "
-                f"{ids[wrong][0]}. Make the file again."
-            )
-
-
 def _ranges(layout: GtnLayout) -> dict[str, tuple[int, int]]:
     """First id of each type in the file, and the one after its last."""
     ends = np.cumsum(list(layout.n_nodes.values())).tolist()
     return dict(zip(layout.n_nodes, zip([0, *ends[:-1]], ends, strict=True), strict=True))
 
 
-def _edges(arrays: _Arrays, layout: GtnLayout) -> dict[EdgeType, tuple[Ids, Ids]]:
+def _edges(arrays: Arrays, layout: GtnLayout) -> dict[EdgeType, tuple[Ids, Ids]]:
     names = [str(name) for name in np.atleast_1d(arrays.get("relations"))]
     ranges = _ranges(layout)
     edges = {}
@@ -217,7 +152,7 @@ def _edges(arrays: _Arrays, layout: GtnLayout) -> dict[EdgeType, tuple[Ids, Ids]
     return edges
 
 
-def _features(arrays: _Arrays, layout: GtnLayout) -> dict[str, npt.NDArray[np.uint8]]:
+def _features(arrays: Arrays, layout: GtnLayout) -> dict[str, npt.NDArray[np.uint8]]:
     """0/1 features of every node type, dense."""
     n, d = sum(layout.n_nodes.values()), layout.n_features
     shape = arrays.ids("feat_shape", (2,))
@@ -239,7 +174,7 @@ def _features(arrays: _Arrays, layout: GtnLayout) -> dict[str, npt.NDArray[np.ui
     return {name: dense[first:end] for name, (first, end) in _ranges(layout).items()}
 
 
-def _labels(arrays: _Arrays, name: str, n: int) -> LabelledNodes:
+def _labels(arrays: Arrays, name: str, n: int) -> LabelledNodes:
     rows = arrays.ids(name, (None, 2))
     arrays.require(f"{name} (labelled nodes)", rows[:, 0], 0, n)
     return LabelledNodes(rows[:, 0], rows[:, 1])

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dglmeta.data.arrays import UNREADABLE, Arrays
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.graph_dataset import NODE, undirected
-from dglmeta.data.gtn import UNREADABLE, _Arrays
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
 from dglmeta.errors import DataError
 
@@ -106,7 +106,7 @@ class _Entries(NamedTuple):
     shape: tuple[int, int]
 
 
-def _read_needed(path: Path) -> _Arrays:
+def _read_needed(path: Path) -> Arrays:
     """The arrays that are needed only: others of the public files are pickles."""
     names = [f"{matrix}_{piece}" for matrix in MATRICES for piece in PIECES]
     if not path.is_file():
@@ -114,7 +114,7 @@ def _read_needed(path: Path) -> _Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             there = [name for name in (*names, "labels") if name in file.files]
-            return _Arrays(path, {name: file[name] for name in there})
+            return Arrays(path, {name: file[name] for name in there})
     except (*UNREADABLE, AttributeError) as error:
         raise DataError(
             f"{path}: expected an .npz file, got one that cannot be read without pickles "
@@ -122,7 +122,7 @@ def _read_needed(path: Path) -> _Arrays:
         ) from None
 
 
-def _rows(arrays: _Arrays, matrix: str) -> _Entries:
+def _rows(arrays: Arrays, matrix: str) -> _Entries:
     """The entries of a matrix in compressed rows."""
     n_rows, n_columns = arrays.ids(f"{matrix}_shape", (2,)).tolist()
     column = arrays.ids(f"{matrix}_indices", (None,), n_columns)

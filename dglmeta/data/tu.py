@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dglmeta.data.arrays import UNREADABLE
 from dglmeta.data.graph_dataset import GraphDataset, undirected_parts
-from dglmeta.data.gtn import UNREADABLE
 from dglmeta.data.tables import find_file, parse_csv, read_bytes
 from dglmeta.errors import DataError
 

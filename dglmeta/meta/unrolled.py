@@ -98,7 +98,7 @@ def unrolled_gradient(
     Raises
     ------
     ConfigError
-        If ``order`` is neither 1 nor 2, or ``steps`` is negative.
+        If ``order`` is neither 1 nor 2, ``steps`` is negative, or the mask names no parameter.
 
     Notes
     -----
@@ -152,7 +152,7 @@ def descend_tasks(
 ) -> Params:
     """Phi after the k-th inner step of every task, without a graph; arguments as above."""
     at = leaves(phi)
-    moved = {n: p for n, p in at.items() if mask is None or n in mask}
+    moved = _moved(at, mask)
     g = clip_gradients(gradient(inner(at, dict(conditions), k), moved), clip)
     return {**detach(phi), **sgd_step(detach(moved), g, lr)}
 
@@ -183,6 +183,18 @@ def _through_clip(v: Params, g: Params, clip: float | None, constant: bool) -> P
     return {n: _rows(factor, x) * x for n, x in v.items()}
 
 
+def _moved(params: Params, mask: Collection[str] | None) -> Params:
+    """The parameters that adapt; one at least."""
+    if mask is None:
+        return dict(params)
+    if not mask or not set(mask) <= set(params):
+        raise ConfigError(
+            f"descend_tasks: expected a mask of names among {sorted(params)}, got {sorted(mask)}. "
+            f"Use the names of named_parameters(), one at least."
+        )
+    return {n: p for n, p in params.items() if n in mask}
+
+
 def _norms(gradients: Mapping[str, Tensor]) -> Tensor:
     """(n_tasks,) norm over all parameters; not quite zero."""
     squares = sum(g.flatten(1).square().sum(1) for g in gradients.values())
@@ -206,7 +218,7 @@ class _InnerGradient:
         mask: Collection[str] | None,
     ) -> None:
         self._phi, self._under = leaves(phi), leaves(conditions)
-        moved = {n: p for n, p in self._phi.items() if mask is None or n in mask}
+        moved = _moved(self._phi, mask)
         self.g = gradient(inner(self._phi, self._under, k), moved, create_graph=True)
 
     def descend(self, lr: float, clip: float | None) -> Params:

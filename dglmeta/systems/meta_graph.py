@@ -120,24 +120,18 @@ class MetaGraph(System):
             steps=steps,
             lr=config.inner_lr,
             clip=config.clip,
-            mask=self.mask(state),
+            mask=config.moved(parameters_of(state.model)),
             order=config.order,
             kept=KEPT,
         )
         state.learn(result, signature, len(batch), config.clip)
-
-    def mask(self, state: State) -> list[str] | None:
-        """Names that the inner steps move; all for None."""
-        if self.config.adapted == "all":
-            return None
-        return [name for name, _ in state.model.named_parameters() if name.endswith("_out")]
 
     def adapt(self, state: State, batch: FewShotBatch) -> Path:
         """Descend from theta on each graph of a batch."""
         with torch.no_grad():
             film = {} if state.signature is None else state.signature(batch.whole)
         theta = parameters_of(state.model)
-        return adapt(batch, theta, film, self.config, mask=self.mask(state))
+        return adapt(batch, theta, film, self.config)
 
     def evaluate(self, state: State, split: str) -> dict[str, float]:
         """How well the test edges of the valid or test graphs are told from non-edges, on average.

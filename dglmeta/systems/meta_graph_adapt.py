@@ -78,8 +78,6 @@ def adapt(
     start: Mapping[str, Tensor],
     film: Mapping[str, Tensor],
     config: Config,
-    *,
-    mask: Sequence[str] | None = None,
 ) -> Path:
     """Descend from ``start`` on each graph, and keep where its validation edges fit best.
 
@@ -91,9 +89,7 @@ def adapt(
     film : dict of name to tensor
         Signatures of the graphs; may be empty.
     config : Config
-        Its ``adapt_*`` settings, ``inner_lr``, ``clip``, ``method`` and ``protocol``.
-    mask : sequence of str, optional
-        Names that move; all when absent.
+        Its ``adapt_*`` settings, ``adapted``, ``inner_lr``, ``clip``, ``method`` and ``protocol``.
 
     Notes
     -----
@@ -104,7 +100,7 @@ def adapt(
     steps = config.adapt_steps if METHODS[config.method].adapts else 0
     phi = one_per_task(start, len(batch))
     film = dict(film)
-    move = mover(phi, config, mask)
+    move = mover(phi, config)
     watch = _Watch(batch, phi, by_test=published)
     frozen = None
     if published and config.method in ("finetune", "no-finetune"):
@@ -152,11 +148,9 @@ class _Watch:
         return Curve(steps, valid, test, self._chosen)
 
 
-def mover(
-    phi: Params, config: Config, mask: Sequence[str] | None
-) -> Callable[[Params, Callable[[Params], Tensor]], Params]:
+def mover(phi: Params, config: Config) -> Callable[[Params, Callable[[Params], Tensor]], Params]:
     """A step of gradient descent; or of Adam, which mixes no two graphs and clips nothing."""
-    lr = config.adapt_lr or config.inner_lr
+    lr, mask = config.adapt_lr or config.inner_lr, config.moved(phi)
     if config.adapt_optimizer == "sgd":
         return lambda at, loss: descend_tasks(
             lambda p, _film, _k: loss(p), at, {}, 0, lr=lr, clip=config.clip, mask=mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dglmeta.errors import ConfigError
@@ -153,3 +154,9 @@ class Config:
                 f"{where}: expected train_fraction in (0, 0.8), as a fifth is for validation, got "
                 f"{self.train_fraction}."
             )
+
+    def moved(self, names: Iterable[str]) -> list[str] | None:
+        """Which parameters of the encoder descend on a graph; None for all of them."""
+        if self.adapted == "all":
+            return None
+        return [name for name in names if name.endswith("_out")]

@@ -197,8 +197,7 @@ def descend(learned: Learned, batch: FewShotBatch, film: Params, steps: int) -> 
     config = learned.config
     loss = published_loss if config.protocol == "paper" else evidence_loss
     phi = one_per_task(parameters_of(learned.model), len(batch))
-    mask = [name for name in phi if name.endswith("_out")] if config.adapted == "last" else None
-    move = mover(phi, config, mask)
+    move = mover(phi, config)
     for k in range(steps):
         pairs, graphs = batch.draw_training(k, np.random.default_rng([DRAWS, k])), batch.fold(k)
         phi = move(phi, lambda at: loss(encode(at, graphs, film), graphs, pairs))  # noqa: B023

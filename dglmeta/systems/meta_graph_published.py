@@ -86,7 +86,7 @@ def published_step(
         steps=steps,
         lr=config.inner_lr,
         clip=config.clip,
-        mask=system.mask(state),
+        mask=config.moved(parameters_of(state.model)),
         order=config.order,
         constant_conditions=True,
         constant_clip=True,

@@ -424,3 +424,12 @@ def test_descending_is_what_the_outer_gradient_goes_through(batch):
         phi = descend_tasks(p.inner, phi, p.conditions, k, lr=0.3, clip=0.5, mask=["weight_out"])
     got = unrolled_gradient(*p, steps=3, lr=0.3, clip=0.5, mask=["weight_out"]).adapted
     assert_same(phi, got, 0)
+
+
+@pytest.mark.parametrize("mask", [(), ("no such",)])
+def test_a_mask_that_names_no_parameter_is_refused(mask):
+    def square(phi, _conditions, _k=0):
+        return (phi["w"] ** 2).sum()
+
+    with pytest.raises(ConfigError, match="names among"):
+        unrolled_gradient(square, square, {"w": torch.ones(1)}, {}, steps=1, lr=0.1, mask=mask)
