@@ -110,7 +110,7 @@ class MetaGraph(System):
         signature = {} if state.signature is None else state.signature(batch.whole)
 
         def loss(phi: Params, film: Params, graphs: StackedGraphs, pairs: LocatedPairs) -> Tensor:
-            return evidence_loss(encode(phi, graphs, film), graphs, pairs)
+            return evidence_loss(encode(phi, graphs, film), graphs, pairs, minus=config.minus)
 
         result = unrolled_gradient(
             lambda phi, film, k: loss(phi, film, batch.fold(k), known[k]),
@@ -146,7 +146,7 @@ class MetaGraph(System):
             batch = state.batch(getattr(state.split, split))
             path = state.paths[split] = self.adapt(state, batch)
             at_best, at_five = (
-                test_metrics(graphs, embeddings(batch, phi, path.film))
+                test_metrics(graphs, embeddings(batch, phi, path.film), minus=self.config.minus)
                 for phi in (path.best, path.early)
             )
         late = {f"{split}_{name}": value for name, value in at_best.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from dglmeta.meta import Params, descend_tasks, detach, gradient, leaves, one_per_task
 from dglmeta.nn import encode
+from dglmeta.systems.meta_graph_candidates import reflected
 from dglmeta.systems.meta_graph_config import METHODS, Config
 from dglmeta.systems.meta_graph_quirks import FrozenStop, probabilities, published_loss
 from dglmeta.tasks import (
@@ -96,12 +98,12 @@ def adapt(
     Draws depend on the number of the step alone, so a run can be repeated.
     """
     published = config.protocol == "paper"
-    loss = published_loss if published else evidence_loss
+    loss = published_loss if published else partial(evidence_loss, minus=config.minus)
     steps = config.adapt_steps if METHODS[config.method].adapts else 0
     phi = one_per_task(start, len(batch))
     film = dict(film)
     move = mover(phi, config)
-    watch = _Watch(batch, phi, by_test=published)
+    watch = _Watch(batch, phi, minus=config.minus, by_test=published)
     frozen = None
     if published and config.method in ("finetune", "no-finetune"):
         frozen = FrozenStop(batch, phi, film, config.adapt_patience)
@@ -121,9 +123,9 @@ def adapt(
 class _Watch:
     """Looks at the held-out edges now and then, and remembers the best phi of every graph."""
 
-    def __init__(self, batch: FewShotBatch, phi: Params, *, by_test: bool) -> None:
+    def __init__(self, batch: FewShotBatch, phi: Params, *, minus: int, by_test: bool) -> None:
         self.best, self.early, self.last_gain = dict(phi), dict(phi), 0
-        self._batch, self._by_test = batch, by_test
+        self._batch, self._minus, self._by_test = batch, minus, by_test
         self._highest = np.full(len(batch), -np.inf)
         self._seen: list[tuple[int, Array, Array]] = []
         self._chosen = np.zeros(len(batch), np.int64)
@@ -131,7 +133,10 @@ class _Watch:
     def look(self, step: int, phi: Params, film: Params) -> None:
         """Judge phi after a step."""
         z = embeddings(self._batch, phi, film)
-        valid, test = (judge(self._batch.graphs, z, p, in_float32=self._by_test) for p in PARTS)
+        valid, test = (
+            judge(self._batch.graphs, z, part, minus=self._minus, in_float32=self._by_test)
+            for part in PARTS
+        )
         value = np.full(len(test), test.mean()) if self._by_test else valid
         better = value > self._highest
         self._highest = np.maximum(self._highest, value)
@@ -170,7 +175,12 @@ def mover(phi: Params, config: Config) -> Callable[[Params, Callable[[Params], T
 
 
 def judge(
-    graphs: Sequence[FewShotGraph], z: Sequence[Array], part: str, *, in_float32: bool = False
+    graphs: Sequence[FewShotGraph],
+    z: Sequence[Array],
+    part: str,
+    *,
+    minus: int = 0,
+    in_float32: bool = False,
 ) -> Array:
     """(B,) area under the ROC curve of each graph on its validation or test edges.
 
@@ -179,14 +189,16 @@ def judge(
     out = np.empty(len(graphs))
     for b, graph in enumerate(graphs):
         pairs = getattr(graph.split, part), getattr(graph.split, f"{part}_negatives")
-        scores = [score_pairs(z[b], p) for p in pairs]
+        scores = [score_pairs(z[b], p, minus) for p in pairs]
         out[b] = area_under_curve(*(map(probabilities, scores) if in_float32 else scores))
     return out
 
 
-def test_metrics(graphs: Sequence[FewShotGraph], z: Sequence[Array]) -> dict[str, float]:
+def test_metrics(
+    graphs: Sequence[FewShotGraph], z: Sequence[Array], *, minus: int = 0
+) -> dict[str, float]:
     """Area under the ROC curve and average precision of the test edges, means over graphs."""
-    return mean_metrics(graphs, lambda b, pairs: score_pairs(z[b], pairs))
+    return mean_metrics(graphs, lambda b, pairs: score_pairs(z[b], pairs, minus))
 
 
 def mean_metrics(graphs: Sequence[FewShotGraph], score: Scorer) -> dict[str, float]:
@@ -199,9 +211,9 @@ def mean_metrics(graphs: Sequence[FewShotGraph], score: Scorer) -> dict[str, flo
     return {name: float(np.mean([m[name] for m in found])) for name in ("auc", "ap")}
 
 
-def score_pairs(z: Array, pairs: Array) -> Array:
-    """(m,) logits z_u . z_v."""
-    return np.einsum("md,md->m", z[pairs[:, 0]], z[pairs[:, 1]])
+def score_pairs(z: Array, pairs: Array, minus: int = 0) -> Array:
+    """(m,) logits z_u . z_v, of which the last ``minus`` products are subtracted."""
+    return np.einsum("md,md->m", z[pairs[:, 0]], reflected(z, minus)[pairs[:, 1]])
 
 
 def embeddings(

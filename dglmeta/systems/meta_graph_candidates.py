@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dglmeta.graph import Adjacency
 
-__all__ = ["CandidateLinks", "strongest_pairs"]
+__all__ = ["CandidateLinks", "reflected", "strongest_pairs"]
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
@@ -28,7 +28,12 @@ class CandidateLinks(NamedTuple):
 
 
 def strongest_pairs(
-    z: npt.NDArray[np.float32], known: Adjacency, top: int, *, block: int = BLOCK
+    z: npt.NDArray[np.float32],
+    known: Adjacency,
+    top: int,
+    *,
+    minus: int = 0,
+    block: int = BLOCK,
 ) -> CandidateLinks:
     """The pairs u < v of highest z_u . z_v among those that no edge joins; of equals the first.
 
@@ -39,6 +44,8 @@ def strongest_pairs(
         Shape (n, n), each edge in both directions.
     top : int
         At most so many.
+    minus : int
+        Last coordinates of z whose products are subtracted.
     block : int
         Pairs scored at a time.
 
@@ -50,7 +57,7 @@ def strongest_pairs(
     kept, kept_codes, waiting = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
     parts: list[tuple[Array, Ids]] = []
     least = np.float32(-np.inf)
-    for logits, codes in _blocks(z, known, block):
+    for logits, codes in _blocks(z, reflected(z, minus), known, block):
         better = logits > least if len(kept) == top else slice(None)
         parts.append(_best(logits[better], codes[better], top))
         waiting += len(parts[-1][0])
@@ -64,15 +71,23 @@ def strongest_pairs(
     return CandidateLinks(src, dst, kept[order])
 
 
+def reflected(z: Array, minus: int) -> Array:
+    """(n, d): z with its last ``minus`` coordinates negated, so that z_u . z'_v is a logit."""
+    if not minus:
+        return z
+    at = z.shape[1] - minus
+    return np.concatenate([z[:, :at], -z[:, at:]], axis=1)
+
+
 def _blocks(
-    z: npt.NDArray[np.float32], known: Adjacency, block: int
+    z: npt.NDArray[np.float32], other: npt.NDArray[np.float32], known: Adjacency, block: int
 ) -> Iterator[tuple[Array, Ids]]:
     """Logits and codes u n + v of candidate pairs, some rows at a time, codes rising."""
     n = len(z)
     height = max(1, block // max(n, 1))
     for begin in range(0, n, height):
         end = min(begin + height, n)
-        logits = z[begin:end] @ z[begin:].T  # columns before row begin are other rows' pairs
+        logits = z[begin:end] @ other[begin:].T  # columns before row begin are other rows' pairs
         row = np.repeat(np.arange(end - begin), known.out_degrees[begin:end])
         column = known.indices[known.indptr[begin] : known.indptr[end]].astype(np.int64) - begin
         free = np.arange(n - begin) > np.arange(end - begin)[:, None]

@@ -61,12 +61,16 @@ class Config:
         Graphs dealt at random, 80, 10 and 10 per cent (or as published); or the one whose number
         is the split seed to test on, and the next one to choose by.
     features : tuple of str
-        Of "given", "degrees", "neighbours": those of the data set; the degree profile of a node;
-        the mean of what its neighbours were given. Made of known edges only.
+        Of "given", "centred", "degrees", "neighbours": those of the data set; these less their mean
+        over the graph and of one length; the degree profile of a node; the mean of what its
+        neighbours were given. Made of known edges only.
     skip : bool
         Let each layer read a node's own row beside the mean it hears. Never as published.
     d_hidden, d : int
         Widths of the hidden layer and of the embedding.
+    minus : int
+        Coordinates of the embedding whose products are subtracted in a pair's logit (an indefinite
+        inner product), so that nodes of high degree need not be likely neighbours of their like.
     folds : int
         Folds the known edges are dealt into; those of a fold are asked about with messages over
         the others. 1: with messages over themselves, too, as published.
@@ -105,6 +109,7 @@ class Config:
     skip: bool = True
     d_hidden: int = 32
     d: int = 16
+    minus: int = 0
     folds: int = 5
     variational: bool = False
     inner_steps: int = 5
@@ -143,6 +148,11 @@ class Config:
         for name in ("inner_steps", "adapt_steps", "adapt_lr", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        if not 0 <= self.minus <= self.d or (self.minus and self.protocol == "paper"):
+            raise ConfigError(
+                f"{where}: expected minus from 0 to d = {self.d}, and 0 under the protocol paper, "
+                f"got {self.minus}. Change it."
+            )
         unknown = [name for name in self.features if name not in FEATURES]
         if unknown or not self.features:
             raise ConfigError(

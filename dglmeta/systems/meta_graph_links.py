@@ -7,6 +7,7 @@ pair that no edge joins is scored, a block of rows at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,7 +187,7 @@ def candidate_links(learned: Learned, graph: NewGraph, *, steps: int, top: int) 
         film = {} if learned.signature is None else learned.signature(batch.whole)
     phi = descend(learned, batch, film, steps)
     (z,) = embeddings(batch, phi, film)
-    return strongest_pairs(z, known.known, top)
+    return strongest_pairs(z, known.known, top, minus=learned.config.minus)
 
 
 def descend(learned: Learned, batch: FewShotBatch, film: Params, steps: int) -> Params:
@@ -195,7 +196,8 @@ def descend(learned: Learned, batch: FewShotBatch, film: Params, steps: int) -> 
     Draws depend on the number of the step alone.
     """
     config = learned.config
-    loss = published_loss if config.protocol == "paper" else evidence_loss
+    published = config.protocol == "paper"
+    loss = published_loss if published else partial(evidence_loss, minus=config.minus)
     phi = one_per_task(parameters_of(learned.model), len(batch))
     move = mover(phi, config)
     for k in range(steps):

@@ -26,8 +26,12 @@ __all__ = ["FEATURES", "FewShotGraph", "degree_profile", "normalised"]
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-FEATURES = ("given", "degrees", "neighbours")
-"""Of a node: those of the data set; its degree profile; the mean of those of its neighbours."""
+FEATURES = ("given", "centred", "degrees", "neighbours")
+"""Of a node: those of the data set; these less their mean over the graph, all of one length; its
+degree profile; the mean of those of its neighbours."""
+
+LENGTH = 3.0
+"""Of a node's centred features, so that they weigh about as much as its degree profile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +122,7 @@ class FewShotGraph:
         """(n, d): features of the nodes where these are the edges."""
         blocks: dict[str, Callable[[], npt.NDArray[Any]]] = {
             "given": lambda: self.given,
+            "centred": lambda: _centred(self.given),
             "degrees": lambda: degree_profile(adj),
             "neighbours": lambda: _neighbour_mean(adj, self.given),
         }
@@ -183,6 +188,13 @@ def degree_profile(adj: Adjacency) -> Floats:
         extremes[1, some] = np.maximum.reduceat(heard, adj.indptr[some])
     profile: Floats = np.log1p(np.column_stack([degree, *extremes, mean, spread]))
     return profile
+
+
+def _centred(x: npt.NDArray[np.floating[Any]]) -> Floats:
+    """(n, d): rows less their mean, LENGTH long; a row that is the mean stays zero."""
+    apart: Floats = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    return apart * (LENGTH / np.where(length > 1e-9, length, np.inf))
 
 
 def _neighbour_mean(adj: Adjacency, x: npt.NDArray[np.floating[Any]]) -> Floats:

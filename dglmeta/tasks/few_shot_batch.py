@@ -177,7 +177,9 @@ class FewShotBatch:
         return Adjacency(indptr, np.concatenate(columns), None, int(self.node_ptr[-1]))
 
 
-def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
+def pair_logits(
+    latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs, *, minus: int = 0
+) -> Tensor:
     """(n,) logits z_u . z_v, with z = mu, or mu + exp(logstd) noise where there is noise.
 
     Parameters
@@ -187,6 +189,9 @@ def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPai
     graphs : StackedGraphs
     pairs : Pairs or LocatedPairs
         The latter where they are used several times.
+    minus : int
+        Last coordinates of z whose products are subtracted. With 0 a node's logit with itself, and
+        of alike nodes with each other, is never below 0.
     """
     located = pairs.at(graphs) if isinstance(pairs, Pairs) else pairs
     d = latent.shape[1] // 2
@@ -197,14 +202,17 @@ def pair_logits(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPai
         mu, logstd = latent.index_select(0, rows).chunk(2, dim=1)
         z = mu + bounded(logstd).exp() * located.noise
     u, v = z.view(2, -1, d)
-    logits: Tensor = (u * v).sum(dim=1)
-    return logits
+    products = u * v
+    logits: Tensor = products.sum(dim=1)
+    return logits - 2 * products[:, d - minus :].sum(dim=1) if minus else logits
 
 
-def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:
+def evidence_loss(
+    latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs, *, minus: int = 0
+) -> Tensor:
     """() sum over graphs of the negative evidence bound: mean -log p(pair) + KL / N.
 
-    Positives and negatives have a mean each.
+    Positives and negatives have a mean each; ``minus`` as for :func:`pair_logits`.
 
     References
     ----------
@@ -212,6 +220,6 @@ def evidence_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedP
     divided by their number once more, as in their program and in that of Meta-Graph.
     """
     located = pairs.at(graphs) if isinstance(pairs, Pairs) else pairs
-    logits = pair_logits(latent, graphs, located)
+    logits = pair_logits(latent, graphs, located, minus=minus)
     fit = torch.dot(located.share, softplus(-located.sign * logits))
     return fit + torch.dot(graphs.kl_share, kl_divergence(latent))

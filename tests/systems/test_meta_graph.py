@@ -467,6 +467,8 @@ def test_a_data_set_of_one_graph_is_refused():
         ({"inner_steps": -1}, "expected inner_steps >= 0, got -1"),
         ({"features": ()}, r"expected features among .*got \[\]"),
         ({"features": ("given", "colour")}, r"expected features among .*'colour'"),
+        ({"minus": 17}, r"minus from 0 to d = 16.*got 17"),
+        ({"minus": 1, "protocol": "paper"}, r"0 under the protocol paper, got 1"),
         ({"train_fraction": 0.8}, r"train_fraction in \(0, 0.8\).*got 0.8"),
         ({"train_fraction": 0.0}, r"train_fraction in \(0, 0.8\).*got 0.0"),
     ],

@@ -58,11 +58,12 @@ def random_graph(n, n_edges, seed=0):
     return Adjacency.from_coo(ends[0][kept], ends[1][kept], (n, n))
 
 
-def brute_force(z, known, top):
+def brute_force(z, known, top, minus=0):
     """Every pair, sorted by (score falling, u, v)."""
+    form = np.diag([1.0] * (z.shape[1] - minus) + [-1.0] * minus)
     linked = known.to_scipy().toarray() > 0
     pairs = [
-        (-np.float32(z[u] @ z[v]), u, v)
+        (-np.float32(z[u] @ form @ z[v]), u, v)
         for u in range(len(z))
         for v in range(u + 1, len(z))
         if not linked[u, v]
@@ -72,12 +73,13 @@ def brute_force(z, known, top):
 
 @pytest.mark.parametrize("block", [1, 30, 100, 10**6])
 @pytest.mark.parametrize("top", [1, 7, 200, 10**6])
-def test_the_strongest_pairs_are_those_of_brute_force_in_blocks_of_any_size(block, top):
+@pytest.mark.parametrize("minus", [0, 2])
+def test_the_strongest_pairs_are_those_of_brute_force_in_blocks_of_any_size(block, top, minus):
     # Small whole numbers: no sum is rounded, and many pairs are equal.
     z = np.random.default_rng(1).integers(-2, 3, (25, 3)).astype(np.float32)
     known = random_graph(25, 40)
-    found = strongest_pairs(z, known, top, block=block)
-    expected = brute_force(z, known, top)
+    found = strongest_pairs(z, known, top, minus=minus, block=block)
+    expected = brute_force(z, known, top, minus)
     assert list(zip(-found.logit, found.src, found.dst, strict=True)) == expected
 
 

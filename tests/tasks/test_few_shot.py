@@ -42,8 +42,10 @@ def reading(edges: np.ndarray, given_: np.ndarray, features: tuple[str, ...]) ->
     """
     n = len(given_)
     a = nx.to_numpy_array(networkx_of(edges, n), nodelist=range(n))
+    apart = given_ - given_.mean(axis=0)
     blocks = {
         "given": given_,
+        "centred": 3 * apart / np.linalg.norm(apart, axis=1, keepdims=True),
         "degrees": profile(networkx_of(edges, n)),
         "neighbours": a @ given_ / a.sum(1).clip(1)[:, None],
     }
@@ -68,7 +70,7 @@ def second_inputs(states: NodeStates) -> np.ndarray:
     return (heard @ np.tanh(states.received))[states.state]
 
 
-FEATURE_SETS = [("given",), ("degrees",), ("neighbours",), FEATURES]
+FEATURE_SETS = [("given",), ("centred",), ("degrees",), ("neighbours",), FEATURES]
 
 
 @pytest.mark.parametrize("features", FEATURE_SETS, ids=" ".join)

@@ -237,6 +237,22 @@ def test_logits_are_not_squashed_and_their_loss_keeps_its_slope_far_out(batch):
     assert slope[:, :D].abs().max() > 1
 
 
+@pytest.mark.parametrize("minus", [0, 1, D])
+def test_the_last_coordinates_count_against_a_pair(batch, minus):
+    pairs = batch.draw_validation(np.random.default_rng(0)).at(batch.whole)
+    latent = latent_of(batch)
+    u, v = latent[:, :D][pairs.rows].double()
+    form = torch.diag(torch.tensor([1.0] * (D - minus) + [-1.0] * minus, dtype=torch.float64))
+    expected = ((u @ form) * v).sum(dim=1)
+    logits = pair_logits(latent, batch.whole, pairs, minus=minus)
+    torch.testing.assert_close(logits.double(), expected, rtol=1e-5, atol=1e-5)
+    share, sign = pairs.share.double(), pairs.sign.double()
+    fit = torch.dot(share, torch.nn.functional.softplus(-sign * expected))
+    prior = evidence_loss(latent, batch.whole, pairs._replace(share=0 * pairs.share))
+    found = evidence_loss(latent, batch.whole, pairs, minus=minus)
+    torch.testing.assert_close((found - prior).double(), fit, rtol=1e-5, atol=1e-5)
+
+
 def test_the_order_of_scores_is_all_that_the_area_under_the_curve_reads():
     rng = np.random.default_rng(0)
     right, wrong = rng.normal(0.5, 1, 60).round(1), rng.normal(size=80).round(1)  # with ties
