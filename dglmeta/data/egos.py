@@ -29,11 +29,13 @@ def read_amazon_computers_egos(
     folder: str | Path,
     *,
     n_graphs: int = 40,
-    cap: int = 1600,
-    disjoint: bool = False,
+    cap: int = 300,
+    disjoint: bool = True,
     seed: int = 0,
 ) -> GraphDataset:
     """Ego networks of Amazon's computers with features and labels. See :func:`ego_networks`.
+
+    They share no node unless ``disjoint`` is False: then the test edges of one are known in others.
 
     Parameters
     ----------

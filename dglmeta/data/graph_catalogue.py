@@ -166,8 +166,8 @@ GRAPHS: dict[str, Entry] = {
         "amazon_cs.npz",
         COMPUTERS_SHA256,
         "Amazon computers: two hops around 40 products of the 5-core",
-        "Up to 1,600 nodes each, 999 on average. They overlap: about nine tenths of the edges of a "
-        "graph are in others too. Those of n_graphs=20, cap=300, disjoint=True share no node.",
+        "Up to 300 nodes each, 201 on average, and no node in two. With disjoint=False, cap=1600 "
+        "they have 999 on average, and about nine tenths of a graph's edges are in others too.",
     ),
 }
 """Every data set of many graphs, and single graphs without node types, by name."""
