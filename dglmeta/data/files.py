@@ -120,7 +120,7 @@ def _fetch(folder: str, files: Sequence[DataFile], cache: Path, places: Sequence
         if find_file(cache / folder, file.name):
             continue
         if not file.url:
-            reason = f"it is served nowhere in this form. {file.origin}"
+            reason = f"it is not fetched by itself. {file.origin}"
             raise _missing(folder, files, folders, reason)
         try:
             pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=file.name, path=cache / folder)

@@ -14,9 +14,13 @@ from dglmeta.data.npz import COMPUTERS, PHOTO, read_amazon_computers, read_amazo
 from dglmeta.data.ohmnet import BRAIN, edge_list, read_ohmnet
 from dglmeta.data.ppi import FILES, read_ppi
 from dglmeta.data.synthetic_graphs import toy_graphs
-from dglmeta.data.tu import read_tu
+from dglmeta.data.tu import check_tu_name, read_tu
 
-__all__ = ["GRAPHS"]
+__all__ = ["GRAPHS", "tu_entry"]
+
+TU_FOLDER = "tudataset"
+TU_PAGE = "https://www.chrsmrrs.com/graphkerneldatasets"
+TU_PAPER = "Morris et al., TUDataset, 2020 (arXiv 2007.08663)"
 
 BRAIN_SHA256 = (
     "288ef1d5d33afeaa4d1c0f3fe1ca5bf8723e9fcb50aaf25fb2320d532319e72f",
@@ -48,10 +52,47 @@ def _tu(name: str, sha256: str, title: str, note: str) -> Entry:
         title=title,
         source="github.com/bknyaz/graph_nn, data; TUDataset as first published, not cleaned",
         licence="none stated",
-        citation="Morris et al., TUDataset, 2020 (arXiv 2007.08663)",
+        citation=TU_PAPER,
         note=f"{note} Loops are dropped, an edge counts once.",
     )
-    return Entry(read, "tudataset", files, card)
+    return Entry(read, TU_FOLDER, files, card)
+
+
+def tu_entry(name: str, *, unpacked: bool = False) -> Entry:
+    """Any set of TUDataset: that of the catalogue, or what has the name in the public collection.
+
+    Parameters
+    ----------
+    name : str
+        As in the collection, such as ``MUTAG``.
+    unpacked : bool
+        Whether it is a folder of files in place of an archive.
+
+    Raises
+    ------
+    DataError
+        If the name is no plain one.
+    """
+    check_tu_name(name)
+    file = f"{name}/{name}_A.txt" if unpacked else f"{name}.zip"
+    known = [entry for entry in GRAPHS.values() if entry.folder == TU_FOLDER]
+    for entry in known:
+        if entry.files[0].name == file:
+            return entry
+
+    def read(folder: Path) -> GraphDataset:
+        return read_tu(folder, name)
+
+    url = f"{TU_PAGE}/{name}.zip"
+    origin = f"Fetch {url}, of which no checksum is known here,"
+    card = Card(
+        title=f"{name} of TUDataset",
+        source=url,
+        licence="none stated",
+        citation=TU_PAPER,
+        note="Loops are dropped, an edge counts once.",
+    )
+    return Entry(read, TU_FOLDER, (DataFile(file, "", "", origin),), card)
 
 
 def _amazon(

@@ -117,26 +117,37 @@ class GraphDataset:
             "classes": 0 if self.labels is None else int(self.labels.max()) + 1,
         }
 
-    def splits(self, seed: int = 0) -> GraphSplit:
-        """The published split, or the graphs dealt at random: 80, 10 and 10 per cent.
+    def splits(self, seed: int = 0, *, shares: tuple[float, float] = (0.1, 0.1)) -> GraphSplit:
+        """The published split, or the graphs dealt at random, 80, 10 and 10 per cent by default.
 
         Parameters
         ----------
         seed : int
-            Same seed, same split; without effect where a split is published. Valid and test are
-            rounded down, but get one graph at least.
+            Same seed, same split; without effect where a split is published.
+        shares : (float, float)
+            Of valid and test, each in [0, 1), together under 1; without effect where a split is
+            published. Numbers of graphs are rounded down, but are one at least.
 
         Raises
         ------
+        ConfigError
+            If shares are not as above, or leave no graph to train on.
         DataError
             If there are fewer than 3 graphs.
         """
+        _check_shares(self.name, shares)
         if self.published is not None:
             return self.published
         n = self._enough()
-        n_held = max(1, n // 10)
+        # 0.29 of 100 is 28.999999999999996 in floating point.
+        n_valid, n_test = (max(1, int(n * share + 1e-9)) for share in shares)
+        if n_valid + n_test >= n:
+            raise ConfigError(
+                f"{self.name}: expected shares that leave a graph to train on, got {n_valid} to "
+                f"choose by and {n_test} to test on of {n}. Make them smaller."
+            )
         order = np.random.default_rng(seed).permutation(n)
-        ends = [n - 2 * n_held, n - n_held]
+        ends = [n - n_valid - n_test, n - n_test]
         return GraphSplit(*(np.sort(part) for part in np.split(order, ends)))
 
     def leave_one_out(self, k: int) -> GraphSplit:
@@ -258,6 +269,14 @@ def _check_classes(where: str, labels: Ids, n: int) -> None:
             f"{where}: expected classes of the {n} graphs as ({n},) int64 >= 0, got "
             f"{labels.dtype} of shape {labels.shape}, least {labels.min(initial=0)}. Number the "
             f"classes from 0."
+        )
+
+
+def _check_shares(where: str, shares: tuple[float, float]) -> None:
+    if len(shares) != 2 or not (all(share >= 0 for share in shares) and sum(shares) < 1):
+        raise ConfigError(
+            f"{where}: expected shares of valid and test, each 0 or more and together under 1, got "
+            f"{shares}. Change them."
         )
 
 

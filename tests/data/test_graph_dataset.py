@@ -105,6 +105,47 @@ def test_every_graph_is_in_one_part_and_the_seed_decides_which(n, sizes):
         assert any((a != b).any() for a, b in zip(split, ds.splits(seed=2), strict=True))
 
 
+@pytest.mark.parametrize("n", [3, 10, 41, 600, 1113])
+def test_the_default_deal_has_not_changed(n):
+    """As dealt before shares could be given, on which published results rest."""
+    n_held = max(1, n // 10)
+    order = np.random.default_rng(123).permutation(n)
+    parts = np.split(order, [n - 2 * n_held, n - n_held])
+    for split in (many(n).splits(123), many(n).splits(123, shares=(0.1, 0.1))):
+        assert [part.tolist() for part in split] == [sorted(part.tolist()) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("n", "shares", "sizes"),
+    [
+        (600, (0.1, 0.2), (420, 60, 120)),
+        (467, (0.1, 0.2), (328, 46, 93)),
+        (467, (0.2, 0.1), (328, 93, 46)),
+        (100, (0.29, 0.58), (13, 29, 58)),
+        (5, (0, 0.5), (2, 1, 2)),
+        (3, (0.0, 0.0), (1, 1, 1)),
+    ],
+)
+def test_shares_are_rounded_down_but_one_graph_at_least(n, shares, sizes):
+    split = many(n).splits(0, shares=shares)
+    assert tuple(map(len, split)) == sizes
+    assert sorted(np.concatenate(split).tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize(
+    "shares", [(-0.1, 0.2), (0.1, -0.2), (0.5, 0.5), (1.0, 0.0), (float("nan"), 0.1), (0.1,)]
+)
+def test_shares_that_are_none_are_refused(shares):
+    for ds in (many(20), many(4, published=GraphSplit(*map(np.array, ([1, 3], [0], [2]))))):
+        with pytest.raises(ConfigError, match="mine: expected shares of valid and test, each 0 or"):
+            ds.splits(0, shares=shares)
+
+
+def test_shares_that_leave_no_graph_to_train_on_are_refused():
+    with pytest.raises(ConfigError, match="got 1 to choose by and 9 to test on of 10"):
+        many(10).splits(0, shares=(0, 0.95))
+
+
 def test_any_graph_may_be_held_out():
     tests = {int(k) for seed in range(60) for k in many(5).splits(seed).test}
     assert tests == set(range(5))
@@ -114,6 +155,7 @@ def test_a_published_split_comes_before_any_seed():
     published = GraphSplit(np.array([1, 3]), np.array([0]), np.array([2]))
     ds = many(4, published=published)
     assert ds.splits(7) is published
+    assert ds.splits(7, shares=(0.3, 0.3)) is published
 
 
 @pytest.mark.parametrize(("k", "valid", "train"), [(0, 1, [2, 3]), (3, 0, [1, 2])])

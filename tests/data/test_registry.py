@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import logging
 import threading
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ import dglmeta as dm
 from dglmeta.data import DATASETS, Dataset, GraphDataset, load_dataset
 from dglmeta.data import files as files_module
 from dglmeta.data.files import DataFile, locate, verify
+from dglmeta.data.graph_catalogue import tu_entry
 from dglmeta.data.tables import find_file
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR
@@ -170,6 +172,86 @@ def test_verify_names_the_file_that_differs_or_is_missing(tmp_path):
 def test_an_unknown_name_is_refused_with_the_names_there_are(name, says):
     with pytest.raises(DataError, match=says):
         load_dataset(name)
+
+
+TINY = {"A": "1, 2\n2, 1\n", "graph_indicator": "1\n1\n2\n", "graph_labels": "-1\n1\n"}
+
+
+def tiny_zip(folder: Path, name: str = "TINY-1.x") -> Path:
+    """A set in the public format as ``folder/NAME.zip``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+        for part, text in TINY.items():
+            archive.writestr(f"{name}/{name}_{part}.txt", text)
+    return folder / f"{name}.zip"
+
+
+def tiny_folder(folder: Path, name: str = "TINY-1.x") -> None:
+    """The same set, its nodes in one graph, as a folder ``folder/NAME``."""
+    (folder / name).mkdir(parents=True)
+    one_graph = {"graph_indicator": "1\n1\n1\n", "graph_labels": "1\n"}
+    for part, text in (TINY | one_graph).items():
+        (folder / name / f"{name}_{part}.txt").write_text(text)
+
+
+def test_any_set_of_tudataset_is_found_by_its_name(cache, tmp_path, monkeypatch):
+    tiny_zip(tmp_path / "env" / "tudataset")
+    monkeypatch.setenv("DGLMETA_DATA", str(tmp_path / "env"))
+    ds = load_dataset("tu/TINY-1.x", verify=True)
+    assert (ds.name, ds.card.title) == ("tu/TINY-1.x", "TINY-1.x of TUDataset")
+    assert ds.card.source == "https://www.chrsmrrs.com/graphkerneldatasets/TINY-1.x.zip"
+    assert ds.counts == {"graphs": 2, "nodes": 3, "edges": 1, "features": 0, "classes": 2}
+    tiny_zip(tmp_path / "root" / "tudataset", "OTHER")
+    assert len(load_dataset("tu/OTHER", tmp_path / "root")) == 2
+
+
+def test_a_set_of_tudataset_may_be_a_folder_but_its_archive_comes_first(cache, tmp_path):
+    place = tmp_path / "root" / "tudataset"
+    tiny_folder(place)
+    assert len(load_dataset("tu/TINY-1.x", tmp_path / "root")) == 1
+    tiny_zip(place)
+    assert len(load_dataset("tu/TINY-1.x", tmp_path / "root")) == 2
+
+
+def test_a_set_of_tudataset_that_is_missing_is_refused_with_its_origin_and_place(cache, tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(DataError) as caught:
+        load_dataset("tu/TINY", tmp_path / "root")
+    message = str(caught.value)
+    put = tmp_path / "root" / "tudataset"
+    assert message.startswith(f"tudataset: expected TINY.zip or TINY.zip.gz in one of {put}, ")
+    assert "Fetch https://www.chrsmrrs.com/graphkerneldatasets/TINY.zip, of which no" in message
+    assert message.endswith(f" and put it in {put}.")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["tu/", "tu/../x", "tu/a/b", "tu//x", "tu/..", "tu/a b", "tu/é"])
+def test_a_set_of_tudataset_has_a_plain_name(cache, tmp_path, name):
+    tiny_zip(tmp_path / "root", "x")
+    (tmp_path / "root" / "tudataset").mkdir()
+    with pytest.raises(DataError, match="TUDataset: expected a plain name"):
+        load_dataset(name, tmp_path / "root")
+
+
+@pytest.mark.parametrize(("name", "file"), [("enzymes", "ENZYMES"), ("firstmm", "FIRSTMM_DB")])
+def test_a_registered_set_of_tudataset_is_the_same_by_both_names(name, file):
+    assert tu_entry(file) is DATASETS[name]
+
+
+def test_a_set_of_tudataset_takes_no_options(tmp_path):
+    path = tiny_zip(tmp_path / "tudataset")
+    for name in ("tu/TINY-1.x", path):
+        with pytest.raises(ConfigError, match=r"expected options among \[\], got \['seed'\]"):
+            load_dataset(name, tmp_path, seed=1)
+
+
+def test_an_archive_of_tudataset_is_read_from_where_it_lies(tmp_path):
+    path = tiny_zip(tmp_path / "anywhere")
+    for name in (path, str(path)):
+        ds = load_dataset(name)
+        assert (ds.name, len(ds)) == (str(path), 2)
+    with pytest.raises(DataError, match="expected a folder with schema.toml, a NAME.zip of TUData"):
+        load_dataset(tmp_path / "OTHER.zip")
 
 
 def test_an_unknown_option_is_refused_with_the_options_there_are():
