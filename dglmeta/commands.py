@@ -34,11 +34,8 @@ __all__ = [
     "train",
 ]
 
-SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph"}
+SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph", "same": "SAME"}
 """Class in dglmeta.systems by name on the command line."""
-
-FROM_MANY_GRAPHS = ("meta-graph",)
-"""Systems that learn from data sets of many graphs; all others read a single one."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -263,7 +260,8 @@ def reproduce(arguments: argparse.Namespace) -> int:
 def _dataset(name: str, arguments: argparse.Namespace, system: str = "") -> Any:
     """A data set of the form that a system reads; that of a single graph without one."""
     ds = dglmeta.load_dataset(name, root=arguments.data_dir)
-    return ds if system in FROM_MANY_GRAPHS else dglmeta.data.one_graph(ds)
+    many = bool(system) and system_class(system).many_graphs
+    return ds if many else dglmeta.data.one_graph(ds)
 
 
 def _load_run(arguments: argparse.Namespace) -> Any:

@@ -56,11 +56,31 @@ def settings_parser(system: str, kind: type[Any]) -> Parser:
         if isinstance(field.default, bool):
             form = {"action": argparse.BooleanOptionalAction}
         elif isinstance(field.default, tuple):
-            form = {"nargs": "*", "type": int if "int" in str(field.type) else str}
+            form = {
+                "nargs": "*",
+                "type": int if "int" in str(field.type) else str,
+                "action": _Listed,
+            }
         text = f"{told.get(field.name, '')} (default: {field.default})".replace("%", "%%")
         flag = "--" + field.name.replace("_", "-")
         group.add_argument(flag, default=argparse.SUPPRESS, help=text, **form)
     return parser
+
+
+class _Listed(argparse.Action):
+    """Several values, apart or with commas between them."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep them as one list."""
+        del parser, option_string
+        texts = [v.split(",") if isinstance(v, str) else [v] for v in values]
+        setattr(namespace, self.dest, [value for text in texts for value in text if value != ""])
 
 
 def _told_of_fields(kind: type[Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from dglmeta.systems.base import Result, System
 from dglmeta.systems.meta_graph import MetaGraph
+from dglmeta.systems.same import SAME
 from dglmeta.systems.selar import SELAR
 
-__all__ = ["SELAR", "MetaGraph", "Result", "System"]
+__all__ = ["SAME", "SELAR", "MetaGraph", "Result", "System"]

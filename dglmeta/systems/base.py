@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,8 @@ class System(abc.ABC):
     """The validation metric that early stopping maximises."""
     Config: type
     """Frozen dataclass of settings; has ``epochs`` and ``patience``."""
+    many_graphs: ClassVar[bool] = False
+    """Whether it learns from data sets of many graphs, and not from a single one."""
 
     def __init__(self, config: Any = None) -> None:
         self.config = config if config is not None else self.Config()

@@ -62,6 +62,7 @@ class MetaGraph(System):
 
     name = "meta-graph"
     monitor = "valid_auc"
+    many_graphs = True
     Config = Config
     config: Config
 

@@ -20,7 +20,7 @@ ALL = [
     if issubclass(kind, System) and kind is not System
 ]
 
-DATA = {"selar": "toy", "meta-graph": "toy-graphs"}
+DATA = {"selar": "toy", "meta-graph": "toy-graphs", "same": "toy-graphs"}
 """What each system is tried on."""
 
 SMALL = {
@@ -33,6 +33,7 @@ SMALL = {
         "d": 4,
         "d_hidden": 8,
     },
+    "same": {"epochs": 3, "passes": 1, "d": 8, "batch": 6},
 }
 """Settings that make each system quick there."""
 
@@ -57,12 +58,20 @@ VARIANTS = {
         "leave one out": {"graph_split": "leave-one-out", "variant": "gating"},
         "paper": {"protocol": "paper", "variant": "gating"},
     },
+    "same": {
+        "": {},
+        "heads": {"variant": "esame", "norm": "layer", "tasks": ("gc", "nc", "lp")},
+        "together": {"variant": "maml", "residual": False, "inner_steps": 2},
+        "finetune": {"variant": "finetune", "pretrain_passes": 2},
+        "paper": {"protocol": "paper"},
+    },
 }
 """Ways to run each system that must keep the same promises."""
 
 METRICS = {
     "selar": {"auc", "ap", "f1"},
     "meta-graph": {"auc", "ap", "auc_5_steps", "ap_5_steps"},
+    "same": {"gc_accuracy", "nc_accuracy", "lp_auc", "score"},
 }
 """What each system measures on a split."""
 

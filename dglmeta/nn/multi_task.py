@@ -1,0 +1,237 @@
+r"""One graph encoder and a head for each of three tasks, as functions of their parameters.
+
+Graphs that serve T tasks lie one after another, those of a task together. Parameters may be one
+set for all of them, or carry a leading axis of tasks: then rows of each task are multiplied by
+matrices of its own.
+
+    layer      h <- ReLU((Â h) W + b) [+ h], its rows normalised
+    graphs     ReLU(h W + b), mean over the nodes of a graph, then linear
+    nodes      linear
+    links      e = ReLU(h W + b);  [|e_u - e_v|, e_u * e_v], then linear
+
+Source: SAME, arXiv 2201.03326, section 4. Its link head reads [e_u, e_v], which is a sum of what
+either end says alone and cannot tell whether the two belong together; ``additive`` brings it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dglmeta import ops
+from dglmeta.graph import Adjacency
+from dglmeta.nn.heads import uniform_parameter
+
+__all__ = [
+    "NORMS",
+    "TASKS",
+    "EncoderForm",
+    "MultiTaskModel",
+    "Question",
+    "TaskGraphs",
+    "answer",
+    "encode_tasks",
+    "task_product",
+]
+
+TASKS = ("gc", "nc", "lp")
+"""Classes of graphs, classes of nodes, links."""
+
+NORMS = ("none", "l2", "layer")
+"""Of a layer: nothing; rows of length 1 after it; rows of mean 0 and variance 1 before its ReLU."""
+
+SMALL = 1e-12
+"""Added to squared lengths, so that a row of zeros stays one and has derivatives."""
+
+SMALL_VARIANCE = 1e-5
+
+
+class TaskGraphs(NamedTuple):
+    """Graphs of T tasks one after another, tasks in order, as :func:`encode_tasks` reads them."""
+
+    heard: Tensor
+    """(N, d_in): Â X."""
+    messages: Adjacency
+    """(N, N): row v has the nodes that v hears, itself among them."""
+    weight: Tensor
+    """(n_edges,) of Â, in the order of edge ids."""
+    task_ptr: tuple[int, ...]
+    """T + 1 numbers: the rows of task t are ``task_ptr[t]:task_ptr[t + 1]``."""
+
+
+class Question(NamedTuple):
+    """What is asked of the embeddings of some :class:`TaskGraphs`, and the answers."""
+
+    rows: Tensor
+    """(n,) int64 rows of nodes; (2, n) int64 rows of the ends of links; for graphs (n,) int64,
+    their numbers in the data set."""
+    label: Tensor
+    """(n,) int64 classes; for links 1.0 or 0.0."""
+    pool: Adjacency | None = None
+    """For graphs (n, N): row i has the nodes of the i-th that is asked about."""
+
+
+@dataclass(frozen=True)
+class EncoderForm:
+    """What an encoder does beside its parameters."""
+
+    norm: str = "l2"
+    """One of :data:`NORMS`."""
+    residual: bool = True
+    """Whether layers after the first add what they read."""
+
+
+class MultiTaskModel(nn.Module):
+    """The parameters of an encoder and of the heads of some tasks.
+
+    Parameters
+    ----------
+    d_in, d : int
+        Widths of the features and of every layer.
+    n_classes : dict of task to int
+        For each task of :data:`TASKS` that has a head; of links the number is not read.
+    n_layers : int
+    additive : bool
+        A link head that reads the two ends beside each other.
+
+    References
+    ----------
+    SAME, arXiv 2201.03326. Weights and biases of torch's linear layers.
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        d: int,
+        n_classes: Mapping[str, int],
+        *,
+        n_layers: int = 3,
+        additive: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [d_in] + [d] * n_layers
+        self.encoder = nn.ParameterDict()
+        for k in range(n_layers):
+            _linear(self.encoder, str(k), widths[k], d)
+        self.heads = nn.ModuleDict({task: nn.ParameterDict() for task in n_classes})
+        for task, n in n_classes.items():
+            if task != "nc":
+                _linear(self.heads[task], "in", d, d)
+            _linear(self.heads[task], "out", 2 * d if task == "lp" else d, 1 if task == "lp" else n)
+        self.additive = additive
+
+
+def encode_tasks(params: Mapping[str, Tensor], graphs: TaskGraphs, form: EncoderForm) -> Tensor:
+    """(N, d) embeddings of all nodes.
+
+    Parameters
+    ----------
+    params : dict of name to tensor
+        Those of a :class:`MultiTaskModel`, or the encoder's alone; of the encoder, with or without
+        a leading axis of T tasks.
+    graphs : TaskGraphs
+    form : EncoderForm
+    """
+    h = graphs.heard
+    n_layers = sum(name.startswith("encoder.weight_") for name in params)
+    for k in range(n_layers):
+        heard = ops.spmm(graphs.messages, h, graphs.weight) if k else h
+        weight, bias = params[f"encoder.weight_{k}"], params[f"encoder.bias_{k}"]
+        out = task_product(heard, weight, bias, graphs.task_ptr)
+        if form.norm == "layer":
+            out = nn.functional.layer_norm(out, out.shape[1:], eps=SMALL_VARIANCE)
+        out = out.relu()
+        h = out + h if k and form.residual else out
+        if form.norm == "l2":
+            h = h * (torch.linalg.vecdot(h, h)[:, None] + SMALL).rsqrt()
+    return h
+
+
+def answer(
+    task: str,
+    params: Mapping[str, Tensor],
+    z: Tensor,
+    graphs: TaskGraphs,
+    position: int,
+    question: Question,
+    *,
+    additive: bool = False,
+    pooling: str = "mean",
+) -> Tensor:
+    """Logits of one task's question: (n, classes), or (n,) of links.
+
+    Parameters
+    ----------
+    task : str
+        One of :data:`TASKS`.
+    params : dict of name to tensor
+        As for :func:`encode_tasks`; with a leading axis of tasks the head of ``position`` answers.
+    z : (N, d)
+        Embeddings.
+    graphs : TaskGraphs
+    position : int
+        Which of the tasks of ``graphs`` it is.
+    question : Question
+        Of that task.
+    additive : bool
+        As in :class:`MultiTaskModel`.
+    pooling : {"mean", "sum"}
+        Of a graph's nodes.
+    """
+    first, last = graphs.task_ptr[position : position + 2]
+    here = z[first:last]
+
+    def linear(x: Tensor, layer: str) -> Tensor:
+        weight, bias = params[f"heads.{task}.weight_{layer}"], params[f"heads.{task}.bias_{layer}"]
+        if weight.ndim == 3:
+            weight, bias = weight[position], bias[position]
+        return torch.addmm(bias, x, weight)
+
+    if task == "nc":
+        return linear(here.index_select(0, question.rows - first), "out")
+    hidden = linear(here, "in").relu()
+    if task == "lp":
+        u, v = hidden.index_select(0, (question.rows - first).flatten()).view(2, -1, z.shape[1])
+        ends = [u, v] if additive else [(u - v).abs(), u * v]
+        return linear(torch.cat(ends, dim=1), "out").squeeze(1)
+    return linear(_pool(question, hidden, first, pooling), "out")
+
+
+def task_product(
+    x: Tensor, weight: Tensor, bias: Tensor, task_ptr: Sequence[int]
+) -> Tensor:
+    """(N, b): rows of each task times its matrix, plus its bias.
+
+    Parameters
+    ----------
+    x : (N, a)
+    weight : (a, b) or (T, a, b)
+    bias : (b,) or (T, b)
+    task_ptr : sequence of T + 1 int
+    """
+    if weight.ndim == 2:
+        return torch.addmm(bias, x, weight)
+    parts = x.split([b - a for a, b in zip(task_ptr, task_ptr[1:], strict=False)])
+    return torch.cat([torch.addmm(b, p, w) for b, p, w in zip(bias, parts, weight, strict=True)])
+
+
+def _pool(question: Question, hidden: Tensor, first: int, pooling: str) -> Tensor:
+    """(n, d) of the graphs asked about; hidden has the rows from ``first`` on."""
+    pool = question.pool
+    assert pool is not None, "a question about graphs says which rows are theirs"
+    here = Adjacency(pool.indptr, pool.indices - first, pool.edge_ids, len(hidden))
+    total = ops.spmm(here, hidden)
+    if pooling == "sum":
+        return total
+    size = torch.from_numpy(pool.out_degrees).to(hidden.dtype).clamp(min=1)
+    return total / size[:, None]
+
+
+def _linear(params: nn.ParameterDict, name: str, a: int, b: int) -> None:
+    """Matrix (a, b) and bias (b,) of torch's linear layer."""
+    params[f"weight_{name}"] = uniform_parameter(a, b, fan_in=a)
+    params[f"bias_{name}"] = uniform_parameter(b, fan_in=a)

@@ -1,0 +1,169 @@
+"""Settings of SAME."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dglmeta.errors import ConfigError
+from dglmeta.nn.multi_task import NORMS, TASKS
+from dglmeta.systems.base import check_choices, check_positive
+
+__all__ = ["VARIANTS", "Config", "Variant"]
+
+
+class Variant(NamedTuple):
+    """What a way of learning several tasks switches on."""
+
+    adapts: str = ""
+    """What descends on the support sets: "all", "heads", or nothing."""
+    together: bool = False
+    """Whether all tasks descend on the sum of their losses, and not each on its own."""
+    pretrains: bool = False
+    """Whether all three tasks are learned before those that are asked for."""
+
+
+VARIANTS = {
+    "isame": Variant(adapts="all"),
+    "esame": Variant(adapts="heads"),
+    "maml": Variant(adapts="all", together=True),
+    "anil": Variant(adapts="heads", together=True),
+    "classical": Variant(),
+    "finetune": Variant(pretrains=True),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of SAME and of what it is compared with.
+
+    Parameters
+    ----------
+    variant : {"isame", "esame", "maml", "anil", "classical", "finetune"}
+        What adapts to a task, alone: everything, or its head; the same with all tasks at once;
+        or nothing, the sum of the losses being descended on, with one task the usual training;
+        that after all three tasks were learned so.
+    tasks : tuple of str
+        Of "gc", "nc", "lp": classes of graphs, classes of nodes, links.
+    judged : tuple of str
+        Tasks that are measured; those that are trained when empty.
+    measure : {"auto", "probe", "heads"}
+        By a linear model on the frozen embeddings; or by the trained heads. "auto" is heads for
+        variants that adapt nothing, and a probe otherwise.
+    protocol : {"clean", "paper"}
+        What we stand for; or the published program with its quirks, for comparison with the
+        printed tables: see :mod:`dglmeta.systems.same_published`.
+    task_weights : tuple of str
+        lambda of each task in the outer loss; all 1 when empty.
+    features : tuple of str
+        Of "attributes", "feat", "degrees". When empty: attributes, or the degree profile of a node
+        where there are none. The features of some sets tell the label of a node.
+    d, layers : int
+        Width of every layer of the encoder, and their number.
+    norm : {"l2", "layer", "none"}
+        Of a layer's rows: length 1; mean 0 and variance 1 before the ReLU; or nothing.
+    residual : bool
+        Whether layers after the first add what they read.
+    batch : int
+        Graphs an episode, dealt to its tasks.
+    inner_steps, inner_lr : int, float
+        Gradient steps on the support sets, and their size.
+    order : int
+        2 takes the outer gradient through the inner steps, 1 takes those for constants.
+    lr, weight_decay : float
+        Adam step size and L2 penalty.
+    passes, pretrain_passes : int
+        How often an epoch goes through the training graphs; and the pretraining of "finetune".
+    epochs, patience : int
+        At most so many epochs; stop so many after the best one.
+    """
+
+    variant: str = "isame"
+    tasks: tuple[str, ...] = TASKS
+    judged: tuple[str, ...] = ()
+    measure: str = "auto"
+    protocol: str = "clean"
+    task_weights: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    d: int = 256
+    layers: int = 3
+    norm: str = "l2"
+    residual: bool = True
+    batch: int = 16
+    inner_steps: int = 1
+    inner_lr: float = 0.04
+    order: int = 2
+    lr: float = 5e-4
+    weight_decay: float = 0.0
+    passes: int = 5
+    pretrain_passes: int = 100
+    epochs: int = 100
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        where = "SAME.Config"
+        choices = {
+            "variant": VARIANTS,
+            "measure": ("auto", "probe", "heads"),
+            "protocol": ("clean", "paper"),
+            "norm": NORMS,
+            "order": (1, 2),
+        }
+        check_choices(where, self, choices)
+        positive = ("d", "layers", "batch", "inner_lr", "lr", "passes", "epochs", "patience")
+        check_positive(where, self, positive)
+        for name in ("inner_steps", "weight_decay", "pretrain_passes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        self._check_tasks(where)
+
+    def _check_tasks(self, where: str) -> None:
+        for name, least in (("tasks", 1), ("judged", 0)):
+            given = getattr(self, name)
+            if len(set(given)) != len(given) or len(given) < least or not set(given) <= set(TASKS):
+                raise ConfigError(
+                    f"{where}: expected {name} among {list(TASKS)}, each once, got {list(given)}. "
+                    f"Name {'one at least' if least else 'some or none'}."
+                )
+        untrained = set(self.judged) - set(self.trained)
+        if untrained and self.measured_by == "heads":
+            raise ConfigError(
+                f"{where}: expected judged among the trained tasks {list(self.trained)} where heads "
+                f"are measured, got {sorted(untrained)} too. Set measure to probe."
+            )
+        if len(self.task_weights) not in (0, len(self.trained)):
+            raise ConfigError(
+                f"{where}: expected a weight for each of {list(self.trained)} or none, got "
+                f"{list(self.task_weights)}. Give {len(self.trained)}."
+            )
+        try:
+            good = all(float(weight) >= 0 for weight in self.task_weights)
+        except ValueError:
+            good = False
+        if not good:
+            raise ConfigError(
+                f"{where}: expected task_weights to be numbers >= 0, got "
+                f"{list(self.task_weights)}. Correct them."
+            )
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The tasks in their usual order."""
+        return tuple(task for task in TASKS if task in self.tasks)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The tasks that are measured, in their usual order."""
+        return tuple(task for task in TASKS if task in (self.judged or self.tasks))
+
+    @property
+    def measured_by(self) -> str:
+        """Either "probe" or "heads"."""
+        if self.measure != "auto":
+            return self.measure
+        return "probe" if VARIANTS[self.variant].adapts else "heads"
+
+    def weight(self, task: str) -> float:
+        """Lambda of a trained task."""
+        weights = self.task_weights
+        return float(weights[self.trained.index(task)]) if weights else 1.0
