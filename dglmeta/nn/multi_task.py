@@ -201,9 +201,7 @@ def answer(
     return linear(_pool(question, hidden, first, pooling), "out")
 
 
-def task_product(
-    x: Tensor, weight: Tensor, bias: Tensor, task_ptr: Sequence[int]
-) -> Tensor:
+def task_product(x: Tensor, weight: Tensor, bias: Tensor, task_ptr: Sequence[int]) -> Tensor:
     """(N, b): rows of each task times its matrix, plus its bias.
 
     Parameters

@@ -195,7 +195,7 @@ def judge(
 
 
 def test_metrics(
-    graphs: Sequence[FewShotGraph], z: Sequence[Array], *, minus: int = 0
+    graphs: Sequence[FewShotGraph], z: Sequence[Array], *, minus: int
 ) -> dict[str, float]:
     """Area under the ROC curve and average precision of the test edges, means over graphs."""
     return mean_metrics(graphs, lambda b, pairs: score_pairs(z[b], pairs, minus))

@@ -128,8 +128,8 @@ class Config:
         untrained = set(self.judged) - set(self.trained)
         if untrained and self.measured_by == "heads":
             raise ConfigError(
-                f"{where}: expected judged among the trained tasks {list(self.trained)} where heads "
-                f"are measured, got {sorted(untrained)} too. Set measure to probe."
+                f"{where}: expected judged among the trained tasks {list(self.trained)} where "
+                f"heads are measured, got {sorted(untrained)} too. Set measure to probe."
             )
         if len(self.task_weights) not in (0, len(self.trained)):
             raise ConfigError(

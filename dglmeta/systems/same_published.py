@@ -30,7 +30,8 @@ import torch
 from dglmeta.graph import Adjacency
 from dglmeta.nn.multi_task import Question
 from dglmeta.tasks.episodes import Episode, Part
-from dglmeta.tasks.graph_rows import GraphRows, layout_edges, layout_rows, task_graphs
+from dglmeta.tasks.graph_layout import layout_edges, layout_rows, task_graphs
+from dglmeta.tasks.graph_rows import GraphRows
 from dglmeta.tasks.link_holdout import first_non_edges
 
 __all__ = ["PublishedEpisodes"]

@@ -19,7 +19,8 @@ from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
 from dglmeta.tasks.episodes import Episode, Episodes
-from dglmeta.tasks.graph_rows import GraphRows, graph_rows, task_graphs
+from dglmeta.tasks.graph_layout import task_graphs
+from dglmeta.tasks.graph_rows import GraphRows, graph_rows
 from dglmeta.tasks.link_holdout import LinkHoldout, hold_out_links, published_holdout
 
 __all__ = ["State", "begin"]

@@ -15,7 +15,8 @@ from torch import Tensor
 from dglmeta.graph import Adjacency
 from dglmeta.nn.multi_task import Question, TaskGraphs
 from dglmeta.tasks.episode_parts import Asked, Deal
-from dglmeta.tasks.graph_rows import hear, pointers
+from dglmeta.tasks.graph_layout import hear
+from dglmeta.tasks.spans import pointers
 
 __all__ = ["Episode", "Part", "build_episodes"]
 
@@ -89,7 +90,7 @@ class _Layout:
     @classmethod
     def of(cls, deal: Deal, heard: Ids, dtype: torch.dtype) -> _Layout:
         """All graphs of a pass."""
-        read = hear(deal.rows.x[deal.node], heard, dtype)
+        read = hear(deal.rows, deal.node, heard, dtype)
         return cls(deal, *read, np.arange(len(deal.node) + 1))
 
     def without(self, places: Ids) -> _Layout:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.tasks.episode_parts import Asked, Deal, random_ranks
-from dglmeta.tasks.graph_rows import pointers, spans
+from dglmeta.tasks.spans import pointers, spans
 
 __all__ = ["LinkSplit", "draw_distinct", "non_edges", "split_links"]
 

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.tasks.graph_rows import GraphRows, layout_edges, layout_rows, pointers, spans
+from dglmeta.tasks.graph_layout import layout_edges, layout_rows
+from dglmeta.tasks.graph_rows import GraphRows
+from dglmeta.tasks.spans import pointers, spans
 
 __all__ = ["Asked", "Deal", "deal_graphs", "random_ranks", "split_graphs", "split_nodes"]
 

@@ -21,7 +21,8 @@ from dglmeta.nn.multi_task import TASKS
 from dglmeta.tasks.episode_layout import Episode, Part, build_episodes
 from dglmeta.tasks.episode_links import split_links
 from dglmeta.tasks.episode_parts import Asked, Deal, deal_graphs, split_graphs, split_nodes
-from dglmeta.tasks.graph_rows import GraphRows, check_numbers
+from dglmeta.tasks.graph_rows import GraphRows
+from dglmeta.tasks.spans import check_numbers
 
 __all__ = ["Episode", "Episodes", "Part"]
 

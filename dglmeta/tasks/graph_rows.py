@@ -1,31 +1,28 @@
-"""The graphs of a data set as one table of nodes and edges, and parts of it as layers read them."""
+"""The graphs of a data set as one table of nodes and edges."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from dglmeta.data.graph_dataset import LINK, NODE, GraphDataset
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, GraphBatch
-from dglmeta.nn.multi_task import TaskGraphs
 from dglmeta.tasks.few_shot import degree_profile
+from dglmeta.tasks.spans import check_numbers, spans
 
 __all__ = [
     "ROW_FEATURES",
     "SCALINGS",
+    "Degrees",
     "GraphRows",
+    "both_ways",
     "graph_rows",
-    "layout_edges",
-    "layout_rows",
-    "task_graphs",
 ]
 
 Array = npt.NDArray[Any]
@@ -40,6 +37,14 @@ SCALINGS = ("standard", "rows", "none")
 """Columns of mean 0 and deviation 1 over the training nodes; rows of sum 1; as they are."""
 
 
+class Degrees(NamedTuple):
+    """Columns of the features that hold the degree profile, and how it is scaled there."""
+
+    columns: slice
+    centre: Doubles
+    unit: Doubles
+
+
 @dataclass(frozen=True, eq=False)
 class GraphRows:
     """The B graphs of a data set with their nodes in one numbering, N of them."""
@@ -47,7 +52,7 @@ class GraphRows:
     node_ptr: Ids
     """(B + 1,): graph b has the nodes ``node_ptr[b]`` up to ``node_ptr[b + 1]``."""
     x: Floats
-    """(N, d): features, scaled."""
+    """(N, d): features, scaled; the degrees among them, if any, are those of the whole graphs."""
     edges: Ids
     """(m, 2): undirected edges u < v, graph after graph, ascending."""
     edge_ptr: Ids
@@ -56,6 +61,8 @@ class GraphRows:
     """(N,): class of each node."""
     graph_label: Ids | None = None
     """(B,): class of each graph."""
+    degrees: Degrees | None = None
+    """Where degrees are; an encoder reads those in the edges that it hears, and of no other."""
 
     def __len__(self) -> int:
         """Number of graphs."""
@@ -84,7 +91,7 @@ class GraphRows:
     @cached_property
     def links(self) -> Adjacency:
         """(N, N): every edge in both directions, no loops; ids are positions."""
-        return _both_ways(self.edges, len(self.x), loops=False)
+        return both_ways(self.edges, len(self.x), loops=False)
 
 
 def graph_rows(
@@ -100,20 +107,16 @@ def graph_rows(
     scaling : str
         One of :data:`SCALINGS`. ``"standard"``: each column less its mean over the nodes of the
         training graphs, divided by their deviation; a column in which these are all alike becomes
-        zero. ``"rows"``: each row divided by its sum, sums below 1 counted as 1.
+        zero. ``"rows"``: each row divided by its sum, sums below 1 counted as 1; not of degrees.
     train : (n,) integers
         Numbers of the training graphs; read by ``"standard"`` only.
 
     Raises
     ------
     ConfigError
-        If a feature or scaling is unknown, or there is no feature.
+        If a feature or scaling is unknown, they do not go together, or there is no feature.
     DataError
         If the data set lacks a feature, or a training graph is not one of its.
-
-    Notes
-    -----
-    Degrees are those of the whole graphs: they know of the edges that a task may ask about.
 
     Examples
     --------
@@ -126,130 +129,23 @@ def graph_rows(
     batch = GraphBatch.from_graphs([graph.host for graph in ds.graphs])
     node_ptr, adj = batch.node_ptr[NODE], batch.graph.adjacencies[LINK]
     data = batch.graph.node_data.get(NODE, {})
-    x = np.column_stack([_feature(ds.name, name, data, adj) for name in features])
+    blocks = [_feature(ds.name, name, data, adj) for name in features]
+    x = np.column_stack(blocks).astype(np.float64)
     u, v = (end.astype(np.int64) for end in adj.coo())
     edges = np.stack([u, v], axis=1)[u < v]
-    scaled = _scaled(x.astype(np.float64), scaling, node_ptr, train)
+    centre, unit = _scale(x, scaling, node_ptr, train)
     return GraphRows(
         node_ptr,
-        scaled.astype(np.float32),
+        ((x - centre) / unit).astype(np.float32),
         edges,
         np.searchsorted(edges[:, 0], node_ptr),
         data.get("label"),
         ds.labels,
+        _degrees(features, blocks, centre, unit),
     )
 
 
-def layout_rows(rows: GraphRows, numbers: Ids) -> tuple[Ids, Ids]:
-    """Where graphs that stand one after another begin, and which node each of their rows is.
-
-    Parameters
-    ----------
-    rows : GraphRows
-    numbers : (k,) int64
-        Graphs in any order; one may come again.
-
-    Returns
-    -------
-    node_ptr : (k + 1,) int64
-        Rows of the graph at position i: ``node_ptr[i]`` up to ``node_ptr[i + 1]``.
-    node : (N',) int64
-        Node of each row, as ``rows`` numbers it.
-    """
-    n_each = rows.n_nodes[numbers]
-    return pointers(n_each), spans(rows.node_ptr[numbers], n_each)
-
-
-def layout_edges(rows: GraphRows, numbers: Ids) -> tuple[Ids, Ids]:
-    """The undirected edges of graphs that stand one after another.
-
-    Parameters
-    ----------
-    rows : GraphRows
-    numbers : (k,) int64
-        As in :func:`layout_rows`.
-
-    Returns
-    -------
-    edges : (m', 2) int64
-        u < v in the numbering of :func:`layout_rows`, ascending.
-    position : (m',) int64
-        Position in ``numbers`` of the graph of each edge.
-    """
-    n_each = rows.n_edges[numbers]
-    position = np.repeat(np.arange(len(numbers)), n_each)
-    shift = pointers(rows.n_nodes[numbers])[:-1] - rows.node_ptr[numbers]
-    edges = rows.edges[spans(rows.edge_ptr[numbers], n_each)]
-    return edges + shift[position, None], position
-
-
-def task_graphs(
-    rows: GraphRows,
-    numbers: Ids,
-    edges: Ids,
-    task_ptr: Sequence[int] | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> TaskGraphs:
-    """Graphs one after another, with messages over some edges, as an encoder reads them.
-
-    Parameters
-    ----------
-    rows : GraphRows
-    numbers : (k,) int64
-        As in :func:`layout_rows`.
-    edges : (n, 2) int64
-        Undirected edges u != v in the numbering of :func:`layout_rows`, each once. Messages pass
-        both ways, and from each node to itself.
-    task_ptr : sequence of int, optional
-        Rows at which tasks begin, and the number of rows; by default there is one task.
-    dtype : torch.dtype
-        float32 or float64.
-    """
-    _, node = layout_rows(rows, numbers)
-    heard, messages, weight = hear(rows.x[node], edges, dtype)
-    return TaskGraphs(heard, messages, weight, tuple(task_ptr or (0, len(node))))
-
-
-def hear(x: Floats, edges: Ids, dtype: torch.dtype) -> tuple[Tensor, Adjacency, Tensor]:
-    """Â X, the pattern of Â = D^-1/2 (A + I) D^-1/2, and its values by position.
-
-    ``edges`` (n, 2) are undirected, u != v, each once; ``dtype`` is that of what is returned.
-    """
-    real = torch.empty(0, dtype=dtype).numpy().dtype
-    adj = _both_ways(edges, len(x), loops=True)
-    n_heard = adj.out_degrees
-    root = 1 / np.sqrt(n_heard)
-    weight = (np.repeat(root, n_heard) * root[adj.indices]).astype(real)
-    heard = adj.to_scipy(weight) @ x.astype(real, copy=False)
-    return torch.from_numpy(heard), adj, torch.from_numpy(weight)
-
-
-def pointers(n_each: Ids) -> Ids:
-    """(k + 1,): where each of k spans begins when they stand one after another."""
-    ptr = np.zeros(len(n_each) + 1, np.int64)
-    np.cumsum(n_each, out=ptr[1:])
-    return ptr
-
-
-def spans(begin: Ids, n_each: Ids) -> Ids:
-    """The numbers ``begin[i]`` up to ``begin[i] + n_each[i]``, for every i in turn."""
-    ptr = pointers(n_each)
-    return np.arange(ptr[-1]) + np.repeat(begin - ptr[:-1], n_each)
-
-
-def check_numbers(where: str, numbers: npt.ArrayLike, n: int) -> Ids:
-    """Numbers of graphs as int64, at least one, all of them below n."""
-    ids = np.asarray(numbers)
-    kind = ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer) and len(ids) > 0
-    if not kind or ids.min() < 0 or ids.max() >= n:
-        got = f"{ids.min()} to {ids.max()}" if kind else f"{ids.dtype} of shape {ids.shape}"
-        raise DataError(
-            f"{where}: expected numbers of graphs, 0 to {n - 1}, got {got}. Correct them."
-        )
-    return ids.astype(np.int64, copy=False)
-
-
-def _both_ways(edges: Ids, n: int, *, loops: bool) -> Adjacency:
+def both_ways(edges: Ids, n: int, *, loops: bool) -> Adjacency:
     """(n, n): edges in both directions; ids are positions."""
     u, v = edges.T
     own = np.arange(n if loops else 0)
@@ -268,6 +164,11 @@ def _check_choices(features: Sequence[str], scaling: str) -> None:
         raise ConfigError(
             f"graph_rows: expected a scaling of {', '.join(SCALINGS)}, got {scaling!r}. Choose one."
         )
+    if scaling == "rows" and "degrees" in features:
+        raise ConfigError(
+            "graph_rows: expected features of the data set where rows are scaled, got degrees. "
+            "Name attributes or feat."
+        )
 
 
 def _feature(where: str, name: str, data: Mapping[str, Array], adj: Adjacency) -> Array:
@@ -283,15 +184,27 @@ def _feature(where: str, name: str, data: Mapping[str, Array], adj: Adjacency) -
     return data[name]
 
 
-def _scaled(x: Doubles, scaling: str, node_ptr: Ids, train: npt.ArrayLike) -> Doubles:
-    """(N, d) features, scaled."""
+def _scale(
+    x: Doubles, scaling: str, node_ptr: Ids, train: npt.ArrayLike
+) -> tuple[Doubles, Doubles]:
+    """What to take off the features and divide them by: (1 or d,) and (1 or d,) or (N, 1)."""
     if scaling == "none":
-        return x
-    centre, unit = np.zeros(1), x.sum(axis=1, keepdims=True).clip(1)
-    if scaling == "standard":
-        train = check_numbers("graph_rows", train, len(node_ptr) - 1)
-        seen = x[spans(node_ptr[train], np.diff(node_ptr)[train])]
-        alike = seen.min(axis=0) == seen.max(axis=0)
-        centre, unit = seen.mean(axis=0), np.where(alike, np.inf, seen.std(axis=0))
-    scaled: Doubles = (x - centre) / unit
-    return scaled
+        return np.zeros(x.shape[1]), np.ones(x.shape[1])
+    if scaling == "rows":
+        return np.zeros(x.shape[1]), x.sum(axis=1, keepdims=True).clip(1)
+    train = check_numbers("graph_rows", train, len(node_ptr) - 1)
+    seen = x[spans(node_ptr[train], np.diff(node_ptr)[train])]
+    alike = seen.min(axis=0) == seen.max(axis=0)
+    return seen.mean(axis=0), np.where(alike, np.inf, seen.std(axis=0))
+
+
+def _degrees(
+    features: Sequence[str], blocks: Sequence[Array], centre: Doubles, unit: Doubles
+) -> Degrees | None:
+    """Where degrees stand, if they do."""
+    if "degrees" not in features:
+        return None
+    at = list(features).index("degrees")
+    first = sum(block.shape[1] for block in blocks[:at])
+    columns = slice(first, first + blocks[at].shape[1])
+    return Degrees(columns, centre[columns], unit[columns])

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from dglmeta.errors import ConfigError
 from dglmeta.tasks.episode_links import draw_distinct, non_edges
 from dglmeta.tasks.episode_parts import random_ranks
-from dglmeta.tasks.graph_rows import GraphRows, pointers, spans
+from dglmeta.tasks.graph_rows import GraphRows
+from dglmeta.tasks.spans import pointers, spans
 
 __all__ = ["LinkHoldout", "first_non_edges", "hold_out_links", "published_holdout"]
 

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.multi_task import TASKS
-from dglmeta.tasks.graph_rows import GraphRows, check_numbers, layout_rows
+from dglmeta.tasks.graph_layout import layout_rows
+from dglmeta.tasks.graph_rows import GraphRows
 from dglmeta.tasks.link_holdout import LinkHoldout
 from dglmeta.tasks.metrics import area_under_curve
+from dglmeta.tasks.spans import check_numbers
 from dglmeta.tasks.support_vectors import fit_support_vectors
 
 __all__ = ["PROBES", "probe"]

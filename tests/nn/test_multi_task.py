@@ -56,7 +56,9 @@ def test_layers_are_those_of_the_book_task_by_task(graphs, norm, residual):
     for t, (a, b) in enumerate(zip(PTR, PTR[1:], strict=False)):
         h, adj = graphs.heard[a:b].numpy(), dense[a:b, a:b]
         for k in range(3):
-            weight, bias = (params[f"encoder.{x}_{k}"][t].detach().numpy() for x in ("weight", "bias"))
+            weight, bias = (
+                params[f"encoder.{x}_{k}"][t].detach().numpy() for x in ("weight", "bias")
+            )
             out = (adj @ h if k else h) @ weight + bias
             if norm == "layer":
                 out = (out - out.mean(1, keepdims=True)) / np.sqrt(out.var(1, keepdims=True) + 1e-5)

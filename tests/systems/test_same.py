@@ -113,7 +113,9 @@ def reference_outer(theta, system, episode):
             )
             for name, g in zip(adapts, gradients, strict=True):
                 if g is not None:
-                    phi[name] = phi[name] - config.inner_lr * (g if config.order == 2 else g.detach())
+                    phi[name] = phi[name] - config.inner_lr * (
+                        g if config.order == 2 else g.detach()
+                    )
         after = reference_losses(phi, episode.target, episode.tasks, **form)[task]
         total = total + config.weight(task) * after
     return total
@@ -181,6 +183,7 @@ def test_the_gradient_of_all_tasks_is_the_sum_of_those_of_each_alone(toys):
     _, together = found(system, state, episode)
     alone = []
     for task in TASKS:
+
         def only(part, task=task):
             return part._replace(questions={task: part.questions[task]})
 
@@ -196,9 +199,7 @@ def test_where_heads_adapt_the_embeddings_of_a_task_do_not_move(toys, monkeypatc
 
     system, state, episode = begun(toys, variant="esame", inner_steps=4)
     seen = []
-    monkeypatch.setattr(
-        module, "encode_tasks", lambda *a: seen.append(1) or encode_tasks(*a)
-    )
+    monkeypatch.setattr(module, "encode_tasks", lambda *a: seen.append(1) or encode_tasks(*a))
     before = {n: p.detach().clone() for n, p in parameters_of(state.model).items()}
     found(system, state, episode)
     assert len(seen) == 1
@@ -254,9 +255,7 @@ def test_fine_tuning_learns_all_tasks_first_and_then_some(toys, monkeypatch):
     )
     system = SAME(config)
     genuine, seen = system.step, []
-    monkeypatch.setattr(
-        system, "step", lambda state, e: seen.append(e.tasks) or genuine(state, e)
-    )
+    monkeypatch.setattr(system, "step", lambda state, e: seen.append(e.tasks) or genuine(state, e))
     system.fit(toys, seed=0)
     change = seen.index(("gc", "nc"))
     assert seen[:change] == [TASKS] * change

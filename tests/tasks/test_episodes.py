@@ -16,7 +16,8 @@ from dglmeta.data import toy_graphs
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.nn.multi_task import TASKS, Question, TaskGraphs
 from dglmeta.tasks.episodes import Episode, Episodes, Part
-from dglmeta.tasks.graph_rows import GraphRows, graph_rows, layout_rows, task_graphs
+from dglmeta.tasks.graph_layout import layout_rows, task_graphs
+from dglmeta.tasks.graph_rows import GraphRows, graph_rows
 
 N_GRAPHS = 50
 LEAST_P = 1e-4

@@ -10,14 +10,10 @@ import torch
 from dglmeta.data import GraphDataset, toy_graphs, undirected
 from dglmeta.data.graph_dataset import LINK
 from dglmeta.errors import ConfigError, DataError
+from dglmeta.graph import Adjacency
 from dglmeta.tasks.few_shot import degree_profile
-from dglmeta.tasks.graph_rows import (
-    GraphRows,
-    graph_rows,
-    layout_edges,
-    layout_rows,
-    task_graphs,
-)
+from dglmeta.tasks.graph_layout import layout_edges, layout_rows, task_graphs
+from dglmeta.tasks.graph_rows import GraphRows, graph_rows
 
 NUMBERS = np.array([2, 0, 2, 1, 3])
 """One graph twice, one without edges, one of a single node."""
@@ -88,6 +84,27 @@ def test_features_stand_side_by_side_as_named():
         np.testing.assert_allclose(x, np.column_stack(blocks), rtol=1e-6)
 
 
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+def test_degrees_are_those_of_the_edges_that_are_heard(scaling):
+    rows = table(features=["feat", "degrees"], scaling=scaling)
+    edges, _ = layout_edges(rows, NUMBERS)
+    _, node = layout_rows(rows, NUMBERS)
+    few = edges[::2]
+    n = len(node)
+    whole, part = (Adjacency.from_coo(*np.hstack([e.T, e.T[::-1]]), (n, n)) for e in (edges, few))
+    x = rows.x[node].copy()
+    first = x.shape[1] - 5
+    if scaling == "standard":
+        raw = table(features=["feat", "degrees"])
+        seen = raw.x[np.isin(raw.graph_of_node, [0, 2]), first:].astype(float)
+        x[:, first:] = (degree_profile(part) - seen.mean(0)) / seen.std(0)
+    else:
+        np.testing.assert_allclose(x[:, first:], degree_profile(whole), rtol=1e-6)
+        x[:, first:] = degree_profile(part)
+    found = task_graphs(rows, NUMBERS, few).heard
+    np.testing.assert_allclose(found, normalised(dense(part)) @ x, rtol=1e-4, atol=1e-5)
+
+
 def test_standard_scaling_reads_training_graphs_only():
     raw, scaled = table(features=["attributes"]), table(features=["attributes"], scaling="standard")
     seen = np.isin(raw.graph_of_node, [0, 2])
@@ -153,6 +170,8 @@ def test_toy_graphs_without_names_of_features_are_refused():
 
 
 def test_an_unknown_feature_is_refused():
+    with pytest.raises(ConfigError, match=r"where rows are scaled, got degrees\. Name attributes"):
+        table(features=["degrees"], scaling="rows")
     with pytest.raises(ConfigError, match=r"attributes, feat, degrees, got colour\. Name some"):
         table(features=["feat", "colour"])
 
