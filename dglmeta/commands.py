@@ -292,7 +292,7 @@ def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
-        telling = ("strategy", "encoder", "method")
+        telling = ("strategy", "encoder", "method", "variant")
         chosen = [flags.get(name, getattr(kind, name, "")) for name in telling]
         values = packaged_config(arguments.system, arguments.data, *chosen)
     return config_from_dict(kind, {**values, **flags})

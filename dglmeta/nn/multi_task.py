@@ -5,9 +5,11 @@ set for all of them, or carry a leading axis of tasks: then rows of each task ar
 matrices of its own.
 
     layer      h <- ReLU((Â h) W + b) [+ h], its rows normalised
-    graphs     ReLU(h W + b), mean over the nodes of a graph, then linear
+    graphs     e = ReLU(h W + b), mean over the nodes of a graph, then linear
     nodes      linear
     links      e = ReLU(h W + b);  [|e_u - e_v|, e_u * e_v], then linear
+
+with e = h for heads that are not ``hidden``: then they read what a linear model would.
 
 Source: SAME, arXiv 2201.03326, section 4. Its link head reads [e_u, e_v], which is a sum of what
 either end says alone and cannot tell whether the two belong together; ``additive`` brings it back.
@@ -97,6 +99,8 @@ class MultiTaskModel(nn.Module):
     n_layers : int
     additive : bool
         A link head that reads the two ends beside each other.
+    hidden : bool
+        Whether the heads of graphs and links have a layer of their own before the last.
 
     References
     ----------
@@ -111,6 +115,7 @@ class MultiTaskModel(nn.Module):
         *,
         n_layers: int = 3,
         additive: bool = False,
+        hidden: bool = True,
     ) -> None:
         super().__init__()
         widths = [d_in] + [d] * n_layers
@@ -119,7 +124,7 @@ class MultiTaskModel(nn.Module):
             _linear(self.encoder, str(k), widths[k], d)
         self.heads = nn.ModuleDict({task: nn.ParameterDict() for task in n_classes})
         for task, n in n_classes.items():
-            if task != "nc":
+            if hidden and task != "nc":
                 _linear(self.heads[task], "in", d, d)
             _linear(self.heads[task], "out", 2 * d if task == "lp" else d, 1 if task == "lp" else n)
         self.additive = additive
@@ -193,7 +198,7 @@ def answer(
 
     if task == "nc":
         return linear(here.index_select(0, question.rows - first), "out")
-    hidden = linear(here, "in").relu()
+    hidden = linear(here, "in").relu() if f"heads.{task}.weight_in" in params else here
     if task == "lp":
         u, v = hidden.index_select(0, (question.rows - first).flatten()).view(2, -1, z.shape[1])
         ends = [u, v] if additive else [(u - v).abs(), u * v]

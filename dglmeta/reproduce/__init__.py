@@ -1,7 +1,8 @@
 """One file for every table of the papers.
 
 Beside them: ``table`` runs a table and judges it, ``runs`` trains what is missing, ``render``
-writes it down, ``selar_rows`` and ``meta_graph_rows`` hold what the tables of a system share.
+writes it down, ``selar_rows``, ``meta_graph_rows`` and ``same_rows`` hold what the tables of
+a system share.
 """
 
 __all__ = ["TABLES"]
@@ -10,5 +11,8 @@ TABLES = (
     *(f"selar-table{number}" for number in range(2, 8)),
     "meta-graph-table2",
     "meta-graph-table3",
+    "same-table1",
+    "same-table2",
+    "same-figure3",
 )
 """What ``dglmeta reproduce`` can reproduce; ``selar-table2`` is in ``selar_table2.py``."""

@@ -32,6 +32,9 @@ __all__ = [
     "standard_error",
 ]
 
+TELLING = ("encoder", "strategy", "method", "variant")
+"""Settings that packaged ones may depend on, and that a run's folder is named by."""
+
 QUICK = {"epochs": 2, "patience": 2}
 ROUNDING = 1e-9
 """Means of equal numbers may differ by so little."""
@@ -144,7 +147,7 @@ class PaperTable:
         data, shared, _, splits = self.rows[row]
         kind = self.system.Config
         changed = {**shared, **self.columns[column]}
-        named = {k: changed[k] for k in ("encoder", "strategy", "method") if k in changed}
+        named = {k: changed[k] for k in TELLING if k in changed}
         usual = packaged_config(self.system.name, data, **named) | named
         config = config_from_dict(kind, {**usual, **changed})
         ordinary = config_from_dict(kind, usual)

@@ -64,6 +64,8 @@ class Config:
         Of a layer's rows: length 1; mean 0 and variance 1 before the ReLU; or nothing.
     residual : bool
         Whether layers after the first add what they read.
+    hidden : bool
+        Whether the heads of graphs and links have a layer of their own before the last.
     batch : int
         Graphs an episode, dealt to its tasks.
     inner_steps, inner_lr : int, float
@@ -89,6 +91,7 @@ class Config:
     layers: int = 3
     norm: str = "l2"
     residual: bool = True
+    hidden: bool = True
     batch: int = 16
     inner_steps: int = 1
     inner_lr: float = 0.04

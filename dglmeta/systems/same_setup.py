@@ -138,7 +138,12 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MultiTaskModel(
-            rows.x.shape[1], config.d, n_classes, n_layers=config.layers, additive=published
+            rows.x.shape[1],
+            config.d,
+            n_classes,
+            n_layers=config.layers,
+            additive=published,
+            hidden=config.hidden,
         )
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True

@@ -56,7 +56,12 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def packaged_config(
-    system: str, data: str, strategy: str = "", encoder: str = "", method: str = ""
+    system: str,
+    data: str,
+    strategy: str = "",
+    encoder: str = "",
+    method: str = "",
+    variant: str = "",
 ) -> dict[str, Any]:
     """The settings tuned for a data set that come with dglmeta; empty when there are none.
 
@@ -64,10 +69,10 @@ def packaged_config(
     ----------
     system, data : str
         The file is ``configs/<system>-<data>.toml``.
-    strategy, encoder, method : str
+    strategy, encoder, method, variant : str
         Their own tables, where the file has them, override ``[config]``: in rising order
-        ``[encoder.<name>]``, ``[strategy.<name>]``, ``[encoder.<name>.strategy.<name>]`` and
-        ``[method.<name>]``.
+        ``[encoder.<name>]``, ``[strategy.<name>]``, ``[encoder.<name>.strategy.<name>]``,
+        ``[method.<name>]`` and ``[variant.<name>]``.
     """
     file = resources.files("dglmeta.configs").joinpath(f"{system}-{Path(data).name}.toml")
     if not file.is_file():
@@ -78,7 +83,8 @@ def packaged_config(
     both = of_encoder.pop("strategy", {}).get(strategy, {})
     of_strategy = values.get("strategy", {}).get(strategy, {})
     of_method = values.get("method", {}).get(method, {})
-    return {**_settings(text), **of_encoder, **of_strategy, **both, **of_method}
+    of_variant = values.get("variant", {}).get(variant, {})
+    return {**_settings(text), **of_encoder, **of_strategy, **both, **of_method, **of_variant}
 
 
 def _settings(text: str) -> dict[str, Any]:
