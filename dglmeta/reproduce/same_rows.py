@@ -16,6 +16,7 @@ __all__ = [
     "ALONE",
     "COMBINED",
     "NOTES",
+    "PAPER",
     "QUICK",
     "ROWS",
     "columns_of",
@@ -38,13 +39,13 @@ ALONE: dict[str, dict[str, Any]] = {
 }
 """Each task end to end; every protocol has its own."""
 
+PAPER = {"protocol": "paper", "norm": "l2", "hidden": True}
+"""The encoder and heads of the published program."""
+
 ROWS = {
     **{data: Row(data, {}, 10, splits=True) for data in ("enzymes", "dhfr")},
     "proteins": Row("proteins", {}, 3, splits=True),
-    **{
-        f"{data}/paper": Row(data, {"protocol": "paper"}, 10, splits=True)
-        for data in ("enzymes", "dhfr")
-    },
+    **{f"{data}/paper": Row(data, PAPER, 10, splits=True) for data in ("enzymes", "dhfr")},
 }
 
 QUICK = {"epochs": 1, "patience": 1, "passes": 1, "pretrain_passes": 1, "d": 8}

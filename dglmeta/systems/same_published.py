@@ -13,7 +13,8 @@ It departs from the paper, and from what we stand for, in these places:
 6. Nodes are pooled by their sum, and rows of features divided by theirs.
 
 Not repeated: the choice of an epoch by the targets' scores after adaptation, which is made here by
-validation graphs and a linear model, as in the clean protocol.
+validation graphs and a linear model, as in the clean protocol; and a link head without the ReLU
+that the paper gives it, which is a sum of its ends with or without.
 
 Source: facts of the program as listed in the project's notes on arXiv 2201.03326.
 """
@@ -27,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dglmeta.errors import ConfigError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.multi_task import Question
 from dglmeta.tasks.episodes import Episode, Part
@@ -50,10 +52,16 @@ class PublishedEpisodes:
     rows : GraphRows
     tasks : sequence of str
     batch : int
-        Graphs an episode; of the last, what is left, if that is a graph for each task.
+        Graphs an episode; of the last, what is left, if that is a graph for each task, or every
+        graph serves all of them.
     joint, every : bool
         As for :class:`dglmeta.tasks.episodes.Episodes`. With ``every``, links are asked about all
         at once, those that are heard too.
+
+    Raises
+    ------
+    ConfigError
+        If a batch is too small for the tasks.
     """
 
     def __init__(
@@ -68,16 +76,36 @@ class PublishedEpisodes:
         self.rows, self.tasks, self.batch = rows, tuple(tasks), batch
         self.joint, self.every = joint, every
         self._made: dict[bytes, list[Episode]] = {}
+        self._check_size("a batch", batch)
+
+    @property
+    def least(self) -> int:
+        """Fewest graphs of an episode."""
+        return 1 if self.every else len(self.tasks)
 
     def draw(self, numbers: Ids, rng: np.random.Generator) -> list[Episode]:
-        """The same episodes whenever the graphs are the same; ``rng`` is not used."""
+        """The same episodes whenever the graphs are the same; ``rng`` is not used.
+
+        Raises
+        ------
+        ConfigError
+            If there are too few graphs for the tasks.
+        """
         del rng
+        self._check_size("graphs", len(numbers))
         key = numbers.tobytes()
         if key not in self._made:
             cuts = range(self.batch, len(numbers), self.batch)
-            some = [part for part in np.split(numbers, cuts) if len(part) >= len(self.tasks)]
+            some = [part for part in np.split(numbers, cuts) if len(part) >= self.least]
             self._made[key] = [self._episode(part) for part in some]
         return self._made[key]
+
+    def _check_size(self, what: str, n: int) -> None:
+        if n < self.least:
+            raise ConfigError(
+                f"PublishedEpisodes: expected {what} of {self.least} at least, one for each of "
+                f"{', '.join(self.tasks)}, got {n}. Give more or ask for fewer tasks."
+            )
 
     def _episode(self, numbers: Ids) -> Episode:
         served = [self._served(numbers, k) for k in range(len(self.tasks))]
@@ -95,7 +123,8 @@ class PublishedEpisodes:
             return numbers
         n_tasks, place = len(self.tasks), np.arange(len(numbers))
         task = place // (len(numbers) // n_tasks)
-        return numbers[np.where(task < n_tasks, task, place % n_tasks) == position]
+        served: Ids = numbers[np.where(task < n_tasks, task, place % n_tasks) == position]
+        return served
 
     def _part(self, served: list[Ids], which: str) -> Part:
         """The graphs of all tasks one after another, and their questions."""
@@ -177,9 +206,8 @@ def _ask_graphs(rows: GraphRows, numbers: Ids, chosen: Ids) -> _Asked:
 def _between(place: Ids, count: Any, task: str, which: str) -> npt.NDArray[np.bool_]:
     """Whether the place among so many is in the support, in the target, or in "all"."""
     cut = np.floor(SUPPORT[task] * np.asarray(count) + 1e-9)
-    if which == "all":
-        return place < count
-    return place < cut if which == "support" else (place >= cut) & (place < count)
+    first, end = {"support": (0, cut), "target": (cut, count), "all": (0, count)}[which]
+    return np.logical_and(first <= place, place < end)
 
 
 def _places(group: Ids) -> tuple[Ids, Ids]:
