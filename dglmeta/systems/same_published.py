@@ -206,8 +206,8 @@ def _ask_graphs(rows: GraphRows, numbers: Ids, chosen: Ids) -> _Asked:
 def _between(place: Ids, count: Any, task: str, which: str) -> npt.NDArray[np.bool_]:
     """Whether the place among so many is in the support, in the target, or in "all"."""
     cut = np.floor(SUPPORT[task] * np.asarray(count) + 1e-9)
-    first, end = {"support": (0, cut), "target": (cut, count), "all": (0, count)}[which]
-    return np.logical_and(first <= place, place < end)
+    inside: npt.NDArray[np.bool_] = place < (cut if which == "support" else count)
+    return inside & (place >= cut) if which == "target" else inside
 
 
 def _places(group: Ids) -> tuple[Ids, Ids]:
