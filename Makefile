@@ -7,11 +7,12 @@
 #
 # Another interpreter: make demo PYTHON=/path/to/python. Another environment: VENV=/path.
 # Where pip finds only the CUDA build of torch, gigabytes large: make demo TORCH_FLAGS="--index-url
-# ADDRESS" with the address of an index of CPU builds.
+# ADDRESS" with the address of an index of CPU builds. Tests run in two processes; JOBS=0 for one.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 TORCH_FLAGS ?=
+JOBS ?= 2
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 REQUIREMENTS = setup.py pyproject.toml constraints.txt
@@ -22,7 +23,7 @@ demo: $(VENV)/.installed
 	$(BIN)/dglmeta demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.installed-dev layout
 	$(BIN)/ruff check .

@@ -60,6 +60,7 @@ EXTRAS = {
         "jaxtyping>=0.2.28",
         "mypy>=1.10",
         "pytest>=8.2",
+        "pytest-xdist>=3.6",
         "ruff>=0.6",
         "setuptools>=77",
     ],
