@@ -42,6 +42,9 @@ ALONE: dict[str, dict[str, Any]] = {
 PAPER = {"protocol": "paper", "norm": "l2", "hidden": True}
 """The encoder and heads of the published program."""
 
+UNTRAINED = {"untrained-all": {"variant": "untrained", "epochs": 1, "patience": 1}}
+"""What the features and edges alone are worth to a linear model."""
+
 ROWS = {
     **{data: Row(data, {}, 10, splits=True) for data in ("enzymes", "dhfr")},
     "proteins": Row("proteins", {}, 3, splits=True),
@@ -62,13 +65,13 @@ NOTES = (
 
 
 def columns_of(*variants: str) -> dict[str, dict[str, Any]]:
-    """Every variant with every combination of tasks, and each task alone."""
+    """Every variant with every combination of tasks, each task alone, and an untrained encoder."""
     together = {
         f"{variant}-{name}": {"variant": variant, "tasks": tasks}
         for variant in variants
         for name, tasks in COMBINED.items()
     }
-    return {**together, **ALONE}
+    return {**together, **ALONE, **UNTRAINED}
 
 
 def metric_in(row: str, column: str, task: str) -> str:

@@ -95,7 +95,7 @@ def reached(measured: Measured, row: str, tasks: tuple[str, ...]) -> float | Non
     """Share of the cells that reach what is printed; None unless all were run."""
     good = []
     for column in measured.table.columns:
-        if column.startswith("alone"):
+        if column.startswith(("alone", "untrained")):
             continue
         for task in set(tasks) & set(tasks_of(column)):
             ours = measured.mean(row, column, metric_in(row, column, task))

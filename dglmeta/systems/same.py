@@ -90,6 +90,8 @@ class SAME(System):
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """Go through the training graphs some times, an episode at a time."""
         state.losses.clear()
+        if not self.variant.trains:
+            return
         if self.variant.pretrains and not state.optimizer.state:
             for _ in range(self.config.pretrain_passes):
                 for episode in state.every_task.draw(state.split.train, rng):

@@ -21,6 +21,10 @@ class Variant(NamedTuple):
     """Whether all tasks descend on the sum of their losses, and not each on its own."""
     pretrains: bool = False
     """Whether all three tasks are learned before those that are asked for."""
+    trains: bool = True
+    """Whether anything is learned."""
+    probed: bool = True
+    """Whether it is usually judged by a linear model on its embeddings, and not by its heads."""
 
 
 VARIANTS = {
@@ -28,8 +32,9 @@ VARIANTS = {
     "esame": Variant(adapts="heads"),
     "maml": Variant(adapts="all", together=True),
     "anil": Variant(adapts="heads", together=True),
-    "classical": Variant(),
-    "finetune": Variant(pretrains=True),
+    "classical": Variant(probed=False),
+    "finetune": Variant(pretrains=True, probed=False),
+    "untrained": Variant(trains=False),
 }
 
 
@@ -39,17 +44,17 @@ class Config:
 
     Parameters
     ----------
-    variant : {"isame", "esame", "maml", "anil", "classical", "finetune"}
+    variant : {"isame", "esame", "maml", "anil", "classical", "finetune", "untrained"}
         What adapts to a task, alone: everything, or its head; the same with all tasks at once;
         or nothing, the sum of the losses being descended on, with one task the usual training;
-        that after all three tasks were learned so.
+        that after all three tasks were learned so; or an encoder as it begins, to compare with.
     tasks : tuple of str
         Of "gc", "nc", "lp": classes of graphs, classes of nodes, links.
     judged : tuple of str
         Tasks that are measured; those that are trained when empty.
     measure : {"auto", "probe", "heads"}
         By a linear model on the frozen embeddings; or by the trained heads. "auto" is heads for
-        variants that adapt nothing, and a probe otherwise.
+        classical training and fine-tuning, and a probe otherwise.
     protocol : {"clean", "paper"}
         What we stand for; or the published program with its quirks, for comparison with the
         printed tables: see :mod:`dglmeta.systems.same_published`.
@@ -164,7 +169,7 @@ class Config:
         """Either "probe" or "heads"."""
         if self.measure != "auto":
             return self.measure
-        return "probe" if VARIANTS[self.variant].adapts else "heads"
+        return "probe" if VARIANTS[self.variant].probed else "heads"
 
     def weight(self, task: str) -> float:
         """Lambda of a trained task."""

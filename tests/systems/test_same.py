@@ -263,6 +263,17 @@ def test_fine_tuning_learns_all_tasks_first_and_then_some(toys, monkeypatch):
     assert seen[change:] == [("gc", "nc")] * (len(seen) - change)
 
 
+def test_an_untrained_encoder_stays_as_it_begins(toys):
+    system = SAME(SAME.Config(variant="untrained", epochs=2, **SMALL))
+    state = system.init(toys, 3, 0)
+    result = system.fit(toys, seed=3)
+    assert result.history.steps == 0
+    z = np.split(embed_graphs(state, state.whole), state.rows.node_ptr[1:-1])
+    for one, other in zip(result.embed().values(), z, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert {"test_gc_accuracy", "test_nc_accuracy", "test_lp_auc"} < set(result.metrics)
+
+
 def test_a_task_that_was_not_trained_is_measured_by_a_probe(toys):
     config = SAME.Config(
         variant="classical", tasks=("gc", "nc"), judged=("lp",), measure="probe", epochs=1, **SMALL
