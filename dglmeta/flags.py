@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from dglmeta.errors import ConfigError
@@ -56,19 +56,26 @@ def settings_parser(system: str, kind: type[Any]) -> Parser:
         if isinstance(field.default, bool):
             form = {"action": argparse.BooleanOptionalAction}
         elif isinstance(field.default, tuple):
-            form = {
-                "nargs": "*",
-                "type": int if "int" in str(field.type) else str,
-                "action": _Listed,
-            }
+            form = {"nargs": "*", "action": _Listed, "kind": _kind_of_values(str(field.type))}
         text = f"{told.get(field.name, '')} (default: {field.default})".replace("%", "%%")
         flag = "--" + field.name.replace("_", "-")
         group.add_argument(flag, default=argparse.SUPPRESS, help=text, **form)
     return parser
 
 
+def _kind_of_values(annotation: str) -> type:
+    """What the values of a tuple are, by how it is annotated."""
+    return next((kind for kind in (int, float) if kind.__name__ in annotation), str)
+
+
 class _Listed(argparse.Action):
     """Several values, apart or with commas between them."""
+
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, *, kind: type, **options: Any
+    ) -> None:
+        super().__init__(option_strings, dest, **options)
+        self.kind = kind
 
     def __call__(
         self,
@@ -79,8 +86,13 @@ class _Listed(argparse.Action):
     ) -> None:
         """Keep them as one list."""
         del parser, option_string
-        texts = [v.split(",") if isinstance(v, str) else [v] for v in values]
-        setattr(namespace, self.dest, [value for text in texts for value in text if value != ""])
+        texts = [text for value in values for text in value.split(",") if text]
+        try:
+            setattr(namespace, self.dest, [self.kind(text) for text in texts])
+        except ValueError as error:
+            wrong = str(error).rpartition(": ")[2]
+            message = f"invalid {self.kind.__name__} value: {wrong}"
+            raise argparse.ArgumentError(self, message) from None
 
 
 def _told_of_fields(kind: type[Any]) -> dict[str, str]:

@@ -58,13 +58,15 @@ class Config:
     protocol : {"clean", "paper"}
         What we stand for; or the published program with its quirks, for comparison with the
         printed tables: see :mod:`dglmeta.systems.same_published`.
-    task_weights : tuple of str
+    task_weights : tuple of float
         lambda of each task in the outer loss; all 1 when empty.
     features : tuple of str
         Of "attributes", "feat", "degrees". When empty: attributes, or the degree profile of a node
         where there are none. The features of some sets tell the label of a node.
-    d, layers : int
-        Width of every layer of the encoder, and their number.
+    d : int
+        Width of every layer of the encoder.
+    layers : int
+        Their number.
     norm : {"l2", "layer", "none"}
         Of a layer's rows: length 1; mean 0 and variance 1 before the ReLU; or nothing.
     residual : bool
@@ -90,7 +92,7 @@ class Config:
     judged: tuple[str, ...] = ()
     measure: str = "auto"
     protocol: str = "clean"
-    task_weights: tuple[str, ...] = ()
+    task_weights: tuple[float, ...] = ()
     features: tuple[str, ...] = ()
     d: int = 256
     layers: int = 3
@@ -144,11 +146,7 @@ class Config:
                 f"{where}: expected a weight for each of {list(self.trained)} or none, got "
                 f"{list(self.task_weights)}. Give {len(self.trained)}."
             )
-        try:
-            good = all(float(weight) >= 0 for weight in self.task_weights)
-        except ValueError:
-            good = False
-        if not good:
+        if not all(isinstance(w, int | float) and w >= 0 for w in self.task_weights):
             raise ConfigError(
                 f"{where}: expected task_weights to be numbers >= 0, got "
                 f"{list(self.task_weights)}. Correct them."
@@ -174,4 +172,4 @@ class Config:
     def weight(self, task: str) -> float:
         """Lambda of a trained task."""
         weights = self.task_weights
-        return float(weights[self.trained.index(task)]) if weights else 1.0
+        return weights[self.trained.index(task)] if weights else 1.0

@@ -126,9 +126,9 @@ CASES = [
     {"variant": "isame", "tasks": ("nc", "gc"), "norm": "layer", "residual": False},
     {"variant": "isame", "tasks": ("lp",), "inner_steps": 3, "norm": "none"},
     {"variant": "isame", "order": 1},
-    {"variant": "isame", "task_weights": ("2", "0.5", "3")},
+    {"variant": "isame", "task_weights": (2.0, 0.5, 3.0)},
     {"variant": "esame"},
-    {"variant": "esame", "inner_steps": 2, "task_weights": ("2", "0.5", "3")},
+    {"variant": "esame", "inner_steps": 2, "task_weights": (2.0, 0.5, 3.0)},
     {"variant": "esame", "order": 1, "tasks": ("gc", "lp")},
     {"variant": "maml"},
     {"variant": "anil"},
@@ -291,9 +291,8 @@ def test_a_task_that_was_not_trained_is_measured_by_a_probe(toys):
         ({"tasks": ()}, r"tasks among .*got \[\]"),
         ({"tasks": ("gc", "gc")}, "each once, got"),
         ({"judged": ("lp",), "tasks": ("gc",), "variant": "classical"}, "Set measure to probe"),
-        ({"task_weights": ("1",)}, "a weight for each of"),
-        ({"task_weights": ("1", "2", "x")}, "numbers >= 0, got .*x"),
-        ({"task_weights": ("1", "2", "-1")}, "numbers >= 0"),
+        ({"task_weights": (1.0,)}, "a weight for each of"),
+        ({"task_weights": (1.0, 2.0, -1.0)}, "numbers >= 0, got .*-1.0"),
         ({"order": 3}, "order among"),
         ({"inner_steps": -1}, "inner_steps >= 0, got -1"),
         ({"d": 0}, "d > 0, got 0"),
@@ -323,11 +322,23 @@ def test_the_command_takes_tasks_with_commas_between_them(tmp_path):
 
     out = tmp_path / "run"
     arguments = ["train", "same", "--data", "toy-graphs", "--tasks", "gc,nc", "--variant", "esame"]
-    small = ["--d", "8", "--batch", "6", "--epochs", "1", "--out", str(out)]
+    small = [
+        "--task-weights",
+        "1,0.5",
+        "--d",
+        "8",
+        "--batch",
+        "6",
+        "--epochs",
+        "1",
+        "--out",
+        str(out),
+    ]
     assert main([*arguments, *small]) == 0
     result = json.loads((out / "result.json").read_text())
     assert result["variant"] == "esame"
     assert result["config"]["tasks"] == ["gc", "nc"]
+    assert result["config"]["task_weights"] == [1.0, 0.5]
     assert "test_lp_auc" not in result["metrics"]
     assert main(["embed", str(out), "--out", str(tmp_path / "z.npz")]) == 0
     with np.load(tmp_path / "z.npz") as z:
