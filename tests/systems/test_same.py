@@ -292,6 +292,7 @@ def test_a_task_that_was_not_trained_is_measured_by_a_probe(toys):
         ({"tasks": ("gc", "gc")}, "each once, got"),
         ({"judged": ("lp",), "tasks": ("gc",), "variant": "classical"}, "Set measure to probe"),
         ({"task_weights": (1.0,)}, "a weight for each of"),
+        ({"task_weights": ("1", 2.0, 3.0)}, "numbers >= 0, got .*'1'"),
         ({"task_weights": (1.0, 2.0, -1.0)}, "numbers >= 0, got .*-1.0"),
         ({"order": 3}, "order among"),
         ({"inner_steps": -1}, "inner_steps >= 0, got -1"),
@@ -322,19 +323,8 @@ def test_the_command_takes_tasks_with_commas_between_them(tmp_path):
 
     out = tmp_path / "run"
     arguments = ["train", "same", "--data", "toy-graphs", "--tasks", "gc,nc", "--variant", "esame"]
-    small = [
-        "--task-weights",
-        "1,0.5",
-        "--d",
-        "8",
-        "--batch",
-        "6",
-        "--epochs",
-        "1",
-        "--out",
-        str(out),
-    ]
-    assert main([*arguments, *small]) == 0
+    small = ["--task-weights", "1,0.5", "--d", "8", "--batch", "6", "--epochs", "1"]
+    assert main([*arguments, *small, "--out", str(out)]) == 0
     result = json.loads((out / "result.json").read_text())
     assert result["variant"] == "esame"
     assert result["config"]["tasks"] == ["gc", "nc"]
