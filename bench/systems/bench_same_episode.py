@@ -5,7 +5,8 @@ ENZYMES. Every operation on dense tensors that a step makes, forward, backward a
 down and made again by itself, on the same tensors: what is left is messages over edges, drawing
 episodes, and all bookkeeping of autograd and Python. Beside it stand the matrix products alone.
 A step is timed on the episodes of one pass with its share of drawing them; all sides in turn, in
-one process. Ratios are medians of those of single rounds.
+one process. Ratios are medians of those of single rounds. With ``--splits N`` instead, N runs of
+other seeds and splits: a step of each in turn against one step of all at once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import dglmeta as dm
 from dglmeta.systems.same import SAME
 from dglmeta.systems.same_setup import State
+from dglmeta.systems.same_together import step_together
 
 N_REPLAYED = 3
 """Episodes whose operations are replayed; their tensors are kept."""
@@ -101,6 +103,27 @@ def measure(data: str, variant: str, d: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def measure_together(data: str, variant: str, d: int, rounds: int, n: int) -> dict[str, Any]:
+    """Medians over rounds, in milliseconds for a step of all runs; drawing is not counted."""
+    system = SAME(SAME.Config(variant=variant, d=d))
+    ds = dm.load_dataset(data)
+    states = [system.init(ds, k, k) for k in range(n)]
+    rngs = [np.random.default_rng(k) for k in range(n)]
+    draws = [s.episodes.draw(s.split.train, rng) for s, rng in zip(states, rngs, strict=True)]
+    rows = []
+    for episodes in list(zip(*draws, strict=False))[: rounds + 2]:
+        begun = time.perf_counter()
+        for state, episode in zip(states, episodes, strict=True):
+            system.step(state, episode)
+        done = time.perf_counter()
+        step_together(system, states, episodes)
+        rows.append((done - begun, time.perf_counter() - done))
+    table = np.array(rows[2:])
+    apart, together = 1e3 * np.median(table, axis=0)
+    ratio = float(np.median(table[:, 0] / table[:, 1]))
+    return {"variant": variant, "d": d, "apart_ms": apart, "together_ms": together, "ratio": ratio}
+
+
 def main() -> None:
     """Print a line for each variant and width."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -108,13 +131,22 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=["isame", "esame", "classical"])
     parser.add_argument("--widths", nargs="*", type=int, default=[256])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     for d in arguments.widths:
         for variant in arguments.variants:
-            found = measure(arguments.data, variant, d, arguments.rounds)
+            asked = arguments.data, variant, d, arguments.rounds
+            together = arguments.splits > 1
+            found = measure_together(*asked, arguments.splits) if together else measure(*asked)
             if arguments.json:
                 print(json.dumps(found))
+                continue
+            if together:
+                print(
+                    f"{variant:<10} d {d}: {arguments.splits} runs in turn {found['apart_ms']:.1f} "
+                    f"ms, at once {found['together_ms']:.1f} ms, {found['ratio']:.2f}x"
+                )
                 continue
             print(
                 f"{variant:<10} d {d}: {found['step_ms']:.1f} ms a step + {found['draw_ms']:.1f} "

@@ -1,8 +1,8 @@
 r"""One graph encoder and a head for each of three tasks, as functions of their parameters.
 
 Graphs that serve T tasks lie one after another, those of a task together. Parameters may be one
-set for all of them, or carry a leading axis of tasks: then rows of each task are multiplied by
-matrices of its own.
+set for all of them, or carry a leading axis: of tasks, and of S models that are trained side by
+side, each on graphs of its own. Then rows of each are multiplied by matrices of its own.
 
     layer      h <- ReLU((Â h) W + b) [+ h], its rows normalised
     graphs     e = ReLU(h W + b), mean over the nodes of a graph, then linear
@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -46,6 +48,9 @@ TASKS = ("gc", "nc", "lp")
 NORMS = ("none", "l2", "layer")
 """Of a layer: nothing; rows of length 1 after it; rows of mean 0 and variance 1 before its ReLU."""
 
+FEW_PARTS = 3
+"""Parts that are multiplied one after another."""
+
 SMALL = 1e-12
 """Added to squared lengths, so that a row of zeros stays one and has derivatives."""
 
@@ -53,7 +58,10 @@ SMALL_VARIANCE = 1e-5
 
 
 class TaskGraphs(NamedTuple):
-    """Graphs of T tasks one after another, tasks in order, as :func:`encode_tasks` reads them."""
+    """Graphs of T tasks one after another, tasks in order, as :func:`encode_tasks` reads them.
+
+    Within a task those of S models, models in order.
+    """
 
     heard: Tensor
     """(N, d_in): Â X."""
@@ -62,7 +70,9 @@ class TaskGraphs(NamedTuple):
     weight: Tensor
     """(n_edges,) of Â, in the order of edge ids."""
     task_ptr: tuple[int, ...]
-    """T + 1 numbers: the rows of task t are ``task_ptr[t]:task_ptr[t + 1]``."""
+    """T S + 1 numbers: task t and model s have the rows from ``task_ptr[t S + s]`` on."""
+    n_models: int = 1
+    """S."""
 
 
 class Question(NamedTuple):
@@ -75,6 +85,8 @@ class Question(NamedTuple):
     """(n,) int64 classes; for links 1.0 or 0.0."""
     pool: Adjacency | None = None
     """For graphs (n, N): row i has the nodes of the i-th that is asked about."""
+    model_ptr: tuple[int, ...] = ()
+    """S + 1 numbers where there are several models: each is asked a part of these, in order."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +148,8 @@ def encode_tasks(params: Mapping[str, Tensor], graphs: TaskGraphs, form: Encoder
     Parameters
     ----------
     params : dict of name to tensor
-        Those of a :class:`MultiTaskModel`, or the encoder's alone; of the encoder, with or without
-        a leading axis of T tasks.
+        Those of a :class:`MultiTaskModel`, or the encoder's alone; with or without a leading axis
+        of T S, or of S models, each of which then reads the graphs of all tasks alike.
     graphs : TaskGraphs
     form : EncoderForm
     """
@@ -146,6 +158,9 @@ def encode_tasks(params: Mapping[str, Tensor], graphs: TaskGraphs, form: Encoder
     for k in range(n_layers):
         heard = ops.spmm(graphs.messages, h, graphs.weight) if k else h
         weight, bias = params[f"encoder.weight_{k}"], params[f"encoder.bias_{k}"]
+        if weight.ndim == 3 and len(weight) < (n_parts := len(graphs.task_ptr) - 1):
+            n_times = n_parts // len(weight)
+            weight, bias = weight.repeat(n_times, 1, 1), bias.repeat(n_times, 1)
         out = task_product(heard, weight, bias, graphs.task_ptr)
         if form.norm == "layer":
             out = nn.functional.layer_norm(out, out.shape[1:], eps=SMALL_VARIANCE)
@@ -174,7 +189,7 @@ def answer(
     task : str
         One of :data:`TASKS`.
     params : dict of name to tensor
-        As for :func:`encode_tasks`; with a leading axis of tasks the head of ``position`` answers.
+        As for :func:`encode_tasks`; heads with or without a leading axis of S models.
     z : (N, d)
         Embeddings.
     graphs : TaskGraphs
@@ -187,39 +202,68 @@ def answer(
     pooling : {"mean", "sum"}
         Of a graph's nodes.
     """
-    first, last = graphs.task_ptr[position : position + 2]
+    ptr = graphs.task_ptr[position * graphs.n_models : (position + 1) * graphs.n_models + 1]
+    first, last = ptr[0], ptr[-1]
     here = z[first:last]
 
-    def linear(x: Tensor, layer: str) -> Tensor:
-        weight, bias = params[f"heads.{task}.weight_{layer}"], params[f"heads.{task}.bias_{layer}"]
-        if weight.ndim == 3:
-            weight, bias = weight[position], bias[position]
-        return torch.addmm(bias, x, weight)
+    def linear(x: Tensor, layer: str, ptr: tuple[int, ...]) -> Tensor:
+        weight, bias = (params[f"heads.{task}.{what}_{layer}"] for what in ("weight", "bias"))
+        return task_product(x, weight, bias, ptr)
 
     if task == "nc":
-        return linear(here.index_select(0, question.rows - first), "out")
-    hidden = linear(here, "in").relu() if f"heads.{task}.weight_in" in params else here
+        return linear(here.index_select(0, question.rows - first), "out", question.model_ptr)
+    hidden = here
+    if f"heads.{task}.weight_in" in params:
+        hidden = linear(here, "in", tuple(p - first for p in ptr)).relu()
     if task == "lp":
         u, v = hidden.index_select(0, (question.rows - first).flatten()).view(2, -1, z.shape[1])
         ends = [u, v] if additive else [(u - v).abs(), u * v]
-        return linear(torch.cat(ends, dim=1), "out").squeeze(1)
-    return linear(_pool(question, hidden, first, pooling), "out")
+        return linear(torch.cat(ends, dim=1), "out", question.model_ptr).squeeze(1)
+    return linear(_pool(question, hidden, first, pooling), "out", question.model_ptr)
 
 
 def task_product(x: Tensor, weight: Tensor, bias: Tensor, task_ptr: Sequence[int]) -> Tensor:
-    """(N, b): rows of each task times its matrix, plus its bias.
+    """(N, b): rows of each part times its matrix, plus its bias.
 
     Parameters
     ----------
     x : (N, a)
-    weight : (a, b) or (T, a, b)
-    bias : (b,) or (T, b)
-    task_ptr : sequence of T + 1 int
+    weight : (a, b) or (P, a, b)
+    bias : (b,) or (P, b)
+    task_ptr : sequence of P + 1 int
+        Where each part begins; not read where there is one matrix.
+
+    Notes
+    -----
+    Few parts are multiplied one after another; of many, rows are filled up to the longest part, and
+    one batched product takes all.
     """
     if weight.ndim == 2:
         return torch.addmm(bias, x, weight)
-    parts = x.split([b - a for a, b in zip(task_ptr, task_ptr[1:], strict=False)])
-    return torch.cat([torch.addmm(b, p, w) for b, p, w in zip(bias, parts, weight, strict=True)])
+    if len(weight) == 1:
+        return torch.addmm(bias[0], x, weight[0])
+    if len(weight) <= FEW_PARTS:
+        parts = x.split([b - a for a, b in zip(task_ptr, task_ptr[1:], strict=False)])
+        products = zip(bias, parts, weight, strict=True)
+        return torch.cat([torch.addmm(b, p, w) for b, p, w in products])
+    row, place = _filled(tuple(task_ptr))
+    filled = torch.cat([x, x.new_zeros(1, x.shape[1])]).index_select(0, row)
+    out = torch.baddbmm(bias[:, None], filled.view(len(weight), -1, x.shape[1]), weight)
+    return out.flatten(0, 1).index_select(0, place)
+
+
+@lru_cache(maxsize=64)
+def _filled(ptr: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """For parts filled up to the longest: the row at each place, and the place of each row.
+
+    At places that are filled up, the row after the last.
+    """
+    begin, size = np.array(ptr[:-1]), np.diff(ptr)
+    longest = int(size.max(initial=0))
+    nth = np.arange(longest)
+    row = np.where(nth < size[:, None], begin[:, None] + nth, ptr[-1]).ravel()
+    place = np.arange(ptr[-1]) + np.repeat(np.arange(len(size)) * longest - begin, size)
+    return torch.from_numpy(row), torch.from_numpy(place)
 
 
 def _pool(question: Question, hidden: Tensor, first: int, pooling: str) -> Tensor:

@@ -104,15 +104,18 @@ class SAME(System):
 
     def step(self, state: State, episode: Episode) -> None:
         """One step on theta; changes ``state``."""
-        theta = parameters_of(state.model)
-        if not self.variant.adapts:
-            loss, found = self.plain(state, theta, episode)
-        elif self.variant.adapts == "heads":
-            loss, found = self.explicit(state, theta, episode)
-        else:
-            loss, found = self.implicit(state, theta, episode)
+        loss, found = self.outer_gradient(state, parameters_of(state.model), episode)
         descend(state.optimizer, state.model, found)
         state.losses.append(float(loss))
+
+    def outer_gradient(
+        self, state: State, theta: Params, episode: Episode
+    ) -> tuple[Tensor, Params]:
+        """Outer loss, and its gradient in theta."""
+        if not self.variant.adapts:
+            return self.plain(state, theta, episode)
+        way = self.explicit if self.variant.adapts == "heads" else self.implicit
+        return way(state, theta, episode)
 
     def implicit(self, state: State, theta: Params, episode: Episode) -> tuple[Tensor, Params]:
         """Outer loss and gradient where everything adapts (iSAME).
@@ -120,7 +123,10 @@ class SAME(System):
         Each task has an encoder of its own, and a head that no other reads.
         """
         encoder, heads = _apart(theta)
-        own = {} if self.variant.together else one_per_task(encoder, len(episode.tasks))
+        n_tasks, n_models = len(episode.tasks), episode.target.graphs.n_models
+        own = {} if self.variant.together else one_per_task(encoder, n_tasks)
+        if n_models > 1:
+            own = {name: p.flatten(0, 1) for name, p in own.items()}
         result = unrolled_gradient(
             lambda phi, _, k: self.loss(state, phi, episode, episode.support),
             lambda phi, _: self.loss(state, phi, episode, episode.target, outer=True),
@@ -131,7 +137,8 @@ class SAME(System):
             order=self.config.order,
             kept=1,
         )
-        summed = {name: result.start[name].sum(dim=0) for name in own}
+        summed = {name: result.start[name].view(n_tasks, *p.shape).sum(0)
+                  for name, p in encoder.items() if name in own}  # fmt: skip
         return result.loss, {**result.start, **summed}
 
     def explicit(self, state: State, theta: Params, episode: Episode) -> tuple[Tensor, Params]:
@@ -184,7 +191,7 @@ class SAME(System):
                 additive=state.model.additive, pooling=state.pooling,
             )  # fmt: skip
             weight = self.config.weight(task) if outer and task in self.config.tasks else 1.0
-            total = total + weight * state.task_loss(task, logits, question.label)
+            total = total + weight * state.task_loss(task, logits, question)
         return total
 
     def evaluate(self, state: State, split: str) -> dict[str, float]:

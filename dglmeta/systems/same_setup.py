@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from dglmeta.data import Dataset, GraphDataset, GraphSplit
 from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
-from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, TaskGraphs
+from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
 from dglmeta.tasks.episodes import Episode, Episodes
@@ -91,12 +91,23 @@ class State:
         """All graphs, with messages over the edges that are not asked about."""
         return task_graphs(self.rows, self._all, self.holdout.messages)
 
-    def task_loss(self, task: str, logits: Tensor, label: Tensor) -> Tensor:
-        """() mean cross-entropy; under "paper" of links as if probabilities were logits (4)."""
+    def task_loss(self, task: str, logits: Tensor, question: Question) -> Tensor:
+        """() mean cross-entropy; under "paper" of links as if probabilities were logits (4).
+
+        Of several models the sum of their means.
+        """
+        ptr = question.model_ptr
+        how = "none" if ptr else "mean"
         if task != "lp":
-            return cross_entropy(logits, label)
-        logits = logits.sigmoid() if self.published else logits
-        return binary_cross_entropy_with_logits(logits, label)
+            losses = cross_entropy(logits, question.label, reduction=how)
+        else:
+            logits = logits.sigmoid() if self.published else logits
+            losses = binary_cross_entropy_with_logits(logits, question.label, reduction=how)
+        if not ptr:
+            return losses
+        size = torch.tensor(ptr).diff()
+        share = (1 / size.to(losses.dtype)).repeat_interleave(size)
+        return torch.dot(losses, share)
 
     @property
     def _all(self) -> Ids:

@@ -20,6 +20,7 @@ from dglmeta.nn.multi_task import (
 
 N_ROWS, D_IN, D = (5, 0, 7), 3, 4
 PTR = (0, 5, 5, 12)
+MANY = (0, 3, 3, 4, 9, 12, 12)
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +86,31 @@ def test_a_matrix_for_each_task_or_one_for_all():
     torch.testing.assert_close(task_product(x, weight[0], bias[0], PTR), x @ weight[0] + bias[0])
 
 
-def test_products_of_tasks_are_differentiable_twice():
+@pytest.mark.parametrize("ptr", [PTR, MANY])
+def test_products_of_tasks_are_differentiable_twice(ptr):
     leaves = [
         torch.randn(shape, dtype=torch.float64, requires_grad=True)
-        for shape in ((12, 2), (3, 2, 2), (3, 2))
+        for shape in ((12, 2), (len(ptr) - 1, 2, 2), (len(ptr) - 1, 2))
     ]
-    assert torch.autograd.gradcheck(lambda *a: task_product(*a, PTR), leaves)
-    assert torch.autograd.gradgradcheck(lambda *a: task_product(*a, PTR), leaves)
+    assert torch.autograd.gradcheck(lambda *a: task_product(*a, ptr), leaves)
+    assert torch.autograd.gradgradcheck(lambda *a: task_product(*a, ptr), leaves)
+
+
+def test_many_parts_are_multiplied_as_few_are():
+    x, weight, bias = torch.randn(12, 3), torch.randn(6, 3, 4), torch.randn(6, 4)
+    found = task_product(x, weight, bias, MANY)
+    for part, (a, b) in enumerate(zip(MANY, MANY[1:], strict=False)):
+        torch.testing.assert_close(found[a:b], x[a:b] @ weight[part] + bias[part])
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum"])
 def test_graphs_are_answered_by_their_pooled_nodes(graphs, pooling):
-    params = of_each_task(parameters_of(model()))
+    params = parameters_of(model())
     z = torch.randn(12, D, dtype=torch.float64)
     pool = Adjacency(np.array([0, 3, 5]), np.array([5, 7, 9, 10, 11], np.int32), None, 12)
     question = Question(torch.tensor([4, 2]), torch.tensor([0, 1]), pool)
     logits = answer("gc", params, z, graphs, 2, question, pooling=pooling)
-    head = {n.rpartition(".")[2]: p[2] for n, p in params.items() if ".gc." in n}
+    head = {n.rpartition(".")[2]: p for n, p in params.items() if ".gc." in n}
     e = (z @ head["weight_in"] + head["bias_in"]).relu()
     pooled = torch.stack([getattr(e[rows], pooling)(0) for rows in ([5, 7, 9], [10, 11])])
     torch.testing.assert_close(logits, pooled @ head["weight_out"] + head["bias_out"])

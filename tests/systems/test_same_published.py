@@ -246,7 +246,8 @@ def test_the_probe_hears_the_links_asked_about_and_is_judged_by_accuracy(paper):
 def test_the_link_loss_takes_probabilities_for_logits(paper, y):
     _, state = begun(TOYS, paper)
     logits = torch.tensor([-30.0, -3.0, -0.5, 0.0, 1.0, 4.0, 30.0]).double().requires_grad_()
-    losses = torch.stack([state.task_loss("lp", x, torch.full_like(x, y)) for x in logits])
+    said = [Question(torch.tensor([0]), torch.full_like(x, y)) for x in logits]
+    losses = torch.stack([state.task_loss("lp", x, q) for x, q in zip(logits, said, strict=True)])
     losses.sum().backward()
     p = 1 / (1 + np.exp(-logits.detach().numpy()))
     twice = 1 / (1 + np.exp(-p))
@@ -265,7 +266,7 @@ def test_nodes_are_pooled_by_their_sum(paper):
     out = torch.tensor([0.001, -0.001]).expand(6, 2)
     theta = {"heads.gc.weight_out": out, "heads.gc.bias_out": torch.zeros(2)}
     z = torch.ones(len(episode.support.graphs.heard), 6)
-    numbers, label, _ = episode.support.questions["gc"]
+    numbers, label, *_ = episode.support.questions["gc"]
     size = torch.from_numpy(state.rows.n_nodes)[numbers] if paper else torch.ones(len(numbers))
     loss = system.loss(state, theta, episode, episode.support, z=z)
     torch.testing.assert_close(loss, cross_entropy(size[:, None] * out.sum(0), label))

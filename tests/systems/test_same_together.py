@@ -1,0 +1,115 @@
+"""Several runs of SAME at once go the way that each would go alone."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import dglmeta as dm
+from dglmeta.systems import SAME
+from dglmeta.systems.same_together import step_together
+from dglmeta.tasks.episode_merge import merge_episodes
+from dglmeta.tasks.episodes import Episodes
+
+N_STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def toys():
+    return dm.load_dataset("toy-graphs")
+
+
+def begun(toys, n_runs, **settings):
+    """A system and its states of several seeds and splits, with episodes in float64."""
+    small = {"d": 6, "batch": 9, "inner_lr": 0.3, "lr": 1e-2, "features": ("degrees",)}
+    system = SAME(SAME.Config(**{**small, **settings}))
+    states = [system.init(toys, k, k) for k in range(n_runs)]
+    draws = []
+    for state in states:
+        state.model.double()
+        episodes = Episodes(
+            state.rows,
+            system.config.trained,
+            batch=system.config.batch,
+            joint=system.variant.adapts != "all",
+            every=not system.variant.adapts,
+            dtype=torch.float64,
+        )
+        rng = np.random.default_rng(state.split.train[0])
+        drawn = [episodes.draw(state.split.train, rng)[0] for _ in range(N_STEPS)]
+        draws.append(drawn)
+    return system, states, draws
+
+
+CASES = [
+    {"variant": "isame"},
+    {"variant": "isame", "hidden": False, "norm": "layer", "inner_steps": 2},
+    {"variant": "esame"},
+    {"variant": "esame", "tasks": ("gc", "lp"), "task_weights": (2.0, 0.5), "weight_decay": 0.1},
+    {"variant": "maml"},
+    {"variant": "classical", "tasks": ("lp", "nc")},
+]
+
+
+@pytest.mark.parametrize("settings", CASES, ids=lambda s: " ".join(map(str, s.values())))
+def test_after_twenty_steps_every_model_is_where_it_would_be_alone(toys, settings):
+    system, states, draws = begun(toys, 4, **settings)
+    alone = copy.deepcopy(states)
+    for state, drawn in zip(alone, draws, strict=True):
+        for episode in drawn:
+            system.step(state, episode)
+    for episodes in zip(*draws, strict=True):
+        step_together(system, states, episodes)
+    for one, other, drawn in zip(states, alone, draws, strict=True):
+        assert len(drawn) == N_STEPS
+        for name, p in one.model.named_parameters():
+            expected = other.model.get_parameter(name)
+            torch.testing.assert_close(p, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_models_of_other_seeds_do_part(toys):
+    _, states, _ = begun(toys, 2)
+    one, two = (next(state.model.parameters()) for state in states)
+    assert (one - two).abs().max() > 0.01
+
+
+def test_merged_episodes_hold_what_each_holds(toys):
+    _, _, draws = begun(toys, 3)
+    some = [drawn[0] for drawn in draws]
+    merged = merge_episodes(some)
+    for part in ("support", "target"):
+        whole, parts = getattr(merged, part), [getattr(e, part) for e in some]
+        graphs, n_tasks = whole.graphs, len(merged.tasks)
+        dense = np.zeros(graphs.messages.shape)
+        dense[graphs.messages.coo()] = graphs.weight.numpy()
+        assert graphs.n_models == 3
+        for t, task in enumerate(merged.tasks):
+            for s, one in enumerate(parts):
+                a, b = graphs.task_ptr[t * 3 + s : t * 3 + s + 2]
+                first, last = one.graphs.task_ptr[t : t + 2]
+                assert torch.equal(graphs.heard[a:b], one.graphs.heard[first:last])
+                expected = np.zeros(one.graphs.messages.shape)
+                expected[one.graphs.messages.coo()] = one.graphs.weight.numpy()
+                np.testing.assert_array_equal(dense[a:b, a:b], expected[first:last, first:last])
+                here = slice(*whole.questions[task].model_ptr[s : s + 2])
+                asked, question = whole.questions[task], one.questions[task]
+                assert torch.equal(asked.label[here], question.label)
+                if task == "gc":
+                    ours, theirs = (q.pool.to_scipy().toarray() for q in (asked, question))
+                    np.testing.assert_array_equal(ours[here, a:b], theirs[:, first:last])
+                    assert ours[here].sum() == theirs.sum()
+                else:
+                    assert torch.equal(asked.rows[..., here] - a, question.rows - first)
+        assert n_tasks * 3 + 1 == len(graphs.task_ptr)
+        assert dense.sum() == pytest.approx(sum(float(p.graphs.weight.sum()) for p in parts))
+
+
+def test_parts_with_one_layout_share_it_when_merged(toys):
+    for variant, same in (("esame", True), ("isame", False)):
+        _, _, draws = begun(toys, 2, variant=variant)
+        merged = merge_episodes([drawn[0] for drawn in draws])
+        assert (merged.support.graphs is merged.target.graphs) is same
+    _, _, draws = begun(toys, 2, variant="classical")
+    merged = merge_episodes([drawn[0] for drawn in draws])
+    assert merged.support is merged.target
