@@ -118,7 +118,7 @@ def measure_together(data: str, variant: str, d: int, rounds: int, n: int) -> di
         done = time.perf_counter()
         step_together(system, states, episodes)
         rows.append((done - begun, time.perf_counter() - done))
-    table = np.array(rows[2:])
+    table = np.array(rows[min(2, len(rows) - 1) :])
     apart, together = 1e3 * np.median(table, axis=0)
     ratio = float(np.median(table[:, 0] / table[:, 1]))
     return {"variant": variant, "d": d, "apart_ms": apart, "together_ms": together, "ratio": ratio}
