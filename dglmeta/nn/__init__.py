@@ -8,6 +8,14 @@ from dglmeta.nn.han import HAN
 from dglmeta.nn.heads import ClassHead, PairHeads
 from dglmeta.nn.hint import HintMixer, HintNets, HintPlan, mix
 from dglmeta.nn.model import ClassKind, FeatureMatrix, JointModel, Located, Samples
+from dglmeta.nn.multi_task import (
+    EncoderForm,
+    MultiTaskModel,
+    Question,
+    TaskGraphs,
+    answer,
+    encode_tasks,
+)
 from dglmeta.nn.signature import GraphSignature
 from dglmeta.nn.stacked import StackedGraphs, stack_graphs, tile_product
 from dglmeta.nn.vgae import VGAE, encode, kl_divergence
@@ -17,6 +25,7 @@ __all__ = [
     "ClassHead",
     "ClassKind",
     "Encoder",
+    "EncoderForm",
     "FeatureMatrix",
     "GAT",
     "GCN",
@@ -30,15 +39,20 @@ __all__ = [
     "JointModel",
     "Located",
     "Messages",
+    "MultiTaskModel",
     "PairHeads",
+    "Question",
     "SAGE",
     "SGC",
     "SampleWeighter",
     "Samples",
     "StackedGraphs",
     "StackedSGC",
+    "TaskGraphs",
     "VGAE",
+    "answer",
     "encode",
+    "encode_tasks",
     "kl_divergence",
     "message_adjacency",
     "mix",

@@ -10,6 +10,8 @@ from dglmeta.tasks.base import (
     class_losses,
 )
 from dglmeta.tasks.distance import DistanceTask
+from dglmeta.tasks.episode_merge import merge_episodes
+from dglmeta.tasks.episodes import Episode, Episodes, Part
 from dglmeta.tasks.few_shot import FEATURES, FewShotGraph, degree_profile
 from dglmeta.tasks.few_shot_batch import (
     FewShotBatch,
@@ -18,9 +20,12 @@ from dglmeta.tasks.few_shot_batch import (
     evidence_loss,
     pair_logits,
 )
+from dglmeta.tasks.graph_layout import task_graphs
+from dglmeta.tasks.graph_rows import GraphRows, graph_rows
 from dglmeta.tasks.heuristics import adamic_adar, cosine_scores, deepwalk
 from dglmeta.tasks.joint import JointBatch, JointTasks
 from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
+from dglmeta.tasks.link_holdout import LinkHoldout, hold_out_links
 from dglmeta.tasks.metapath import MetaPathTask
 from dglmeta.tasks.metrics import area_under_curve, class_metrics, link_metrics, ranking_metrics
 from dglmeta.tasks.node import NodeTask
@@ -49,11 +54,15 @@ __all__ = [
     "ClusteringTask",
     "DegreeTask",
     "DistanceTask",
+    "Episode",
+    "Episodes",
     "FEATURES",
     "FewShotBatch",
     "FewShotGraph",
+    "GraphRows",
     "JointBatch",
     "JointTasks",
+    "LinkHoldout",
     "LinkPrediction",
     "LinkTask",
     "LocatedPairs",
@@ -65,6 +74,7 @@ __all__ = [
     "PairTask",
     "PairedLinkTask",
     "Pairs",
+    "Part",
     "PartitionTask",
     "Primary",
     "Recommendation",
@@ -80,9 +90,13 @@ __all__ = [
     "deepwalk",
     "degree_profile",
     "evidence_loss",
+    "graph_rows",
+    "hold_out_links",
     "link_metrics",
+    "merge_episodes",
     "pair_logits",
     "primary_task",
     "ranking_metrics",
     "split_of",
+    "task_graphs",
 ]
