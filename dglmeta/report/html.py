@@ -37,8 +37,11 @@ MISSING = {
 }
 """By kind of picture or table: what it would show, and why a run may not have it."""
 
-OF_MANY_GRAPHS = ("validation", "adaptation", "signatures")
-"""What is to be expected of meta-graph; of other systems the rest is, and validation."""
+EXPECTED = {
+    "selar": ("validation", "train_loss", "task_weights", "hint_weights", "weighting"),
+    "meta-graph": ("validation", "adaptation", "signatures"),
+}
+"""What is to be expected of a system; of others validation is."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
@@ -134,8 +137,7 @@ def _section(run: Run, written: list[Path]) -> dict[str, Any]:
 
 def _missing(run: Run, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What runs of the system can have and this one has not, and why that may be."""
-    many = run.facts["system"] == "meta-graph"
-    expected = [k for k in MISSING if k == "validation" or (k in OF_MANY_GRAPHS) == many]
+    expected = EXPECTED.get(run.facts["system"], ("validation",))
     return [MISSING[kind] for kind in expected if not shown[kind]]
 
 

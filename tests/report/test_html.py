@@ -353,3 +353,16 @@ def test_groups_are_named_by_what_sets_them_apart(tmp_path):
         ("gat", "planted", 1),
         ("gcn", "other", 1),
     ]
+
+
+def test_a_run_of_another_system_is_not_said_to_lack_what_selar_has(tmp_path):
+    from dglmeta.data import load_dataset
+    from dglmeta.systems import SAME
+
+    config = SAME.Config(variant="esame", epochs=1, passes=1, d=4, batch=8)
+    SAME(config).fit(load_dataset("toy-graphs"), out=tmp_path / "run")
+    write_report([tmp_path / "run"], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "GC accuracy" in text
+    assert "hint weights" not in text
+    assert "signatures" not in text
