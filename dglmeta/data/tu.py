@@ -26,7 +26,7 @@ TARGETS = "graph_attributes"
 """Numbers in place of classes, of sets made for regression."""
 
 WIDEST_FEAT = 1024
-"""Most labels of nodes that become features: one set has 41,325, and 200,000 nodes."""
+"""Most labels of nodes that become features, as a column for each would not fit otherwise."""
 
 
 def read_tu(folder: str | Path, name: str) -> GraphDataset:

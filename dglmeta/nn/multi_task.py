@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from dglmeta import ops
+from dglmeta.errors import DataError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.heads import uniform_parameter
 
@@ -201,6 +202,11 @@ def answer(
         As in :class:`MultiTaskModel`.
     pooling : {"mean", "sum"}
         Of a graph's nodes.
+
+    Raises
+    ------
+    DataError
+        If a question about graphs does not say which nodes are theirs.
     """
     ptr = graphs.task_ptr[position * graphs.n_models : (position + 1) * graphs.n_models + 1]
     first, last = ptr[0], ptr[-1]
@@ -269,7 +275,11 @@ def _filled(ptr: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 def _pool(question: Question, hidden: Tensor, first: int, pooling: str) -> Tensor:
     """(n, d) of the graphs asked about; hidden has the rows from ``first`` on."""
     pool = question.pool
-    assert pool is not None, "a question about graphs says which rows are theirs"
+    if pool is None:
+        raise DataError(
+            "answer: expected a question about graphs with a pool of their nodes, got None. "
+            "Give an Adjacency (n, N)."
+        )
     here = Adjacency(pool.indptr, pool.indices - first, pool.edge_ids, len(hidden))
     total = ops.spmm(here, hidden)
     if pooling == "sum":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,7 +13,7 @@ from dglmeta.nn.multi_task import Question, TaskGraphs, answer, encode_tasks
 from dglmeta.systems.same_config import Config
 from dglmeta.systems.same_setup import State
 from dglmeta.tasks import area_under_curve
-from dglmeta.tasks.graph_rows import GraphRows
+from dglmeta.tasks.graph_layout import layout_rows
 from dglmeta.tasks.probe import probe
 
 __all__ = ["embed_graphs", "head_metrics", "metric_of", "probe_metrics"]
@@ -87,21 +85,14 @@ def _score(task: str, logits: Tensor, label: Tensor) -> float:
 def _question(task: str, state: State, numbers: Ids) -> Question:
     """All that can be asked of some graphs, where all graphs lie side by side."""
     rows = state.rows
+    ptr, nodes = layout_rows(rows, numbers)
     if task == "gc":
-        label = torch.from_numpy(np.asarray(rows.graph_label)[numbers])
-        return Question(torch.from_numpy(numbers), label, _pool(rows, numbers))
+        label = torch.from_numpy(rows.classes("graphs")[numbers])
+        pool = Adjacency(ptr, nodes.astype(np.int32), None, int(rows.node_ptr[-1]))
+        return Question(torch.from_numpy(numbers), label, pool)
     if task == "nc":
-        here = np.flatnonzero(np.isin(rows.graph_of_node, numbers))
-        return Question(torch.from_numpy(here), torch.from_numpy(np.asarray(rows.node_label)[here]))
+        return Question(torch.from_numpy(nodes), torch.from_numpy(rows.classes("nodes")[nodes]))
     held = state.holdout
     asked = np.isin(held.graph, numbers)
     label = torch.from_numpy(held.label[asked].astype(np.float32))
     return Question(torch.from_numpy(np.ascontiguousarray(held.pairs[asked].T)), label)
-
-
-def _pool(rows: GraphRows, numbers: Iterable[int]) -> Adjacency:
-    """(n, N): the nodes of each graph."""
-    numbers = np.asarray(numbers)
-    indptr = np.append(0, np.cumsum(rows.n_nodes[numbers]))
-    columns = np.flatnonzero(np.isin(rows.graph_of_node, numbers)).astype(np.int32)
-    return Adjacency(indptr, columns, None, int(rows.node_ptr[-1]))

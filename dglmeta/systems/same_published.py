@@ -176,7 +176,7 @@ def _ask(rows: GraphRows, task: str, numbers: Ids, which: str, *, apart: bool) -
     ptr, old = layout_rows(rows, numbers)
     edges, graph = layout_edges(rows, numbers)
     if task == "nc":
-        label = np.asarray(rows.node_label)[old]
+        label = rows.classes("nodes")[old]
         place, count = _places(label)
         here = np.flatnonzero(_between(place, count, task, which))
         return _Asked(numbers, len(old), edges, here, label[here])
@@ -199,7 +199,7 @@ def _ask_graphs(rows: GraphRows, numbers: Ids, chosen: Ids) -> _Asked:
     is_asked = np.isin(numbers, chosen)
     columns = np.flatnonzero(np.repeat(is_asked, np.diff(ptr)))
     indptr = np.append(0, np.cumsum(np.diff(ptr)[is_asked]))
-    label = np.asarray(rows.graph_label)[chosen]
+    label = rows.classes("graphs")[chosen]
     return _Asked(numbers, len(old), edges, chosen, label, (indptr, columns))
 
 

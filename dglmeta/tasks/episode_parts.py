@@ -155,7 +155,7 @@ def split_graphs(deal: Deal) -> tuple[Asked, Asked]:
     n_support = np.minimum((n_each * SUPPORT_GRAPHS // 100).clip(1), n_each - 1)
     begin = pointers(n_each)[:-1]
     early = np.arange(len(place)) - begin[batch] < n_support[batch]
-    return _parts(place, _labels(deal.rows.graph_label)[deal.number[place]], batch, early)
+    return _parts(place, deal.rows.classes("graphs")[deal.number[place]], batch, early)
 
 
 def split_nodes(deal: Deal, rng: np.random.Generator) -> tuple[Asked, Asked]:
@@ -164,7 +164,7 @@ def split_nodes(deal: Deal, rng: np.random.Generator) -> tuple[Asked, Asked]:
     The class is that within a mini-batch; one of two nodes or more has a node in either part.
     Nodes of a negative class are not asked about.
     """
-    label = _labels(deal.rows.node_label)[deal.node]
+    label = deal.rows.classes("nodes")[deal.node]
     row = np.flatnonzero(deal.serves("nc")[deal.place_of_row] & (label >= 0))
     label, batch = label[row], deal.batch[deal.place_of_row[row]]
     group = batch * (label.max(initial=0) + 1) + label
@@ -186,8 +186,3 @@ def random_ranks(group: Ids, rng: np.random.Generator) -> Ids:
 def _parts(rows: Ids, label: Ids, batch: Ids, early: Mask) -> tuple[Asked, Asked]:
     support, target = (Asked(rows[part], label[part], batch[part]) for part in (early, ~early))
     return support, target
-
-
-def _labels(label: Ids | None) -> Ids:
-    assert label is not None, "tasks are checked against the labels there are"
-    return label

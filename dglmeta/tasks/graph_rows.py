@@ -68,6 +68,22 @@ class GraphRows:
         """Number of graphs."""
         return len(self.node_ptr) - 1
 
+    def classes(self, of: str) -> Ids:
+        """Class of each of the "graphs" (B,), or of the "nodes" (N,).
+
+        Raises
+        ------
+        DataError
+            If the data set has none.
+        """
+        label = self.graph_label if of == "graphs" else self.node_label
+        if label is None:
+            raise DataError(
+                f"GraphRows: expected classes of the {of}, got a data set without. Leave the task "
+                f"out that asks for them."
+            )
+        return label
+
     @cached_property
     def n_nodes(self) -> Ids:
         """(B,): nodes of each graph."""

@@ -63,8 +63,8 @@ def fit_support_vectors(x: Floats, label: Ids, *, c: float = 1.0) -> SupportVect
     -----
     The objective is quadratic while the same samples are within the margin, so Newton's method
     ends after few steps, each O(n d^2 + d^3). The optimum is that of scikit-learn's LinearSVC,
-    whose conjugate gradients take ten times as long where columns are correlated, as those of
-    embeddings are. Peak: twice the bytes of x.
+    whose solver takes far longer where columns are correlated, as those of embeddings are. Peak:
+    twice the bytes of x.
 
     References
     ----------

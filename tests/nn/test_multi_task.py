@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dglmeta.errors import DataError
 from dglmeta.graph import Adjacency
 from dglmeta.meta import parameters_of
 from dglmeta.nn.multi_task import (
@@ -157,3 +158,9 @@ def test_heads_are_those_of_the_tasks_asked_for():
         "heads.nc.weight_out",
         "heads.nc.bias_out",
     ]
+
+
+def test_a_question_about_graphs_must_say_which_nodes_are_theirs(graphs):
+    question = Question(torch.tensor([0]), torch.tensor([0]))
+    with pytest.raises(DataError, match=r"with a pool of their nodes, got None\. Give"):
+        answer("gc", parameters_of(model()), torch.zeros(12, D).double(), graphs, 0, question)

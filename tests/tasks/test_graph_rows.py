@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -192,3 +194,14 @@ def test_an_unknown_scaling_is_refused():
 def test_training_graphs_outside_the_data_set_are_refused(train):
     with pytest.raises(DataError, match=r"graph_rows: expected numbers of graphs, 0 to 3, got"):
         table(scaling="standard", train=np.array(train))
+
+
+def test_classes_that_are_not_there_are_refused():
+    rows = table()
+    np.testing.assert_array_equal(rows.classes("graphs"), [0, 1, 0, 1])
+    np.testing.assert_array_equal(rows.classes("nodes"), rows.node_label)
+    for of, field in (("graphs", "graph_label"), ("nodes", "node_label")):
+        with pytest.raises(
+            DataError, match=rf"expected classes of the {of}, got .* Leave the task"
+        ):
+            dataclasses.replace(rows, **{field: None}).classes(of)
