@@ -192,3 +192,15 @@ def test_the_copy_is_measured_like_the_rest(clock: CountingClock) -> None:
     (row,) = bench.rows
     assert row["gb_per_s"] == pytest.approx(2 * (1 << 26) / 2e-3 / 1e9)
     assert row["of_copy"] == pytest.approx(1.0)
+
+
+def test_what_a_sanitizer_found_is_told_before_the_tests(tmp_path) -> None:
+    from dglmeta.bench.gpu.sanitize import summary
+
+    log = tmp_path / "log"
+    hazards = [f"========= hazard {k}" for k in range(300)]
+    noise = ["", "Error in sys.excepthook:", "1 failed", "=========     Host Frame: python"]
+    log.write_text("\n".join([*hazards[:150], *noise, *hazards[150:]]))
+    lines = summary(log, most=100).splitlines()
+    assert lines[:98] == hazards[:98]
+    assert lines[98:] == ["... 200 lines more", *hazards[-2:], "1 failed"]

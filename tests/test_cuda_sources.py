@@ -91,3 +91,15 @@ def test_a_source_that_does_not_compile_is_named(monkeypatch, capsys) -> None:
     monkeypatch.setattr(compile_all, "compilers", lambda: refuse)
     assert compile_all.main() == 1
     assert "cuda: nvcc: walk.cu, {'INDEX': 'int'}\nerror" in capsys.readouterr().out
+
+
+def test_a_pointer_taken_for_shared_memory_is_seen() -> None:
+    ptx = """
+    ld.param.u64 	%rd87, [count_marks_param_5];
+    ld.param.u64 	%rd88, [count_marks_param_6];
+    { .reg .b64 %tmp;
+      cvta.to.shared.u64 	%tmp, %rd87;
+      cvt.u32.u64 	%r2, %tmp; }
+    """
+    assert "1 pointers of kernels" in compile_all.misread(ptx)
+    assert compile_all.misread(ptx.replace("shared", "global")) == ""

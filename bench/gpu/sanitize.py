@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         until = monotonic() + arguments.seconds
         codes = {tool: finish(process, until) for tool, process in running.items()}
         for tool, code in codes.items():
-            print(f"--- {tool}: exit code {code}\n{last_lines(logs[tool])}")
+            print(f"--- {tool}: exit code {code}\n{summary(logs[tool])}")
     return max(codes.values())
 
 
@@ -79,9 +79,13 @@ def finish(process: subprocess.Popen[bytes], until: float) -> int:
         return STOPPED
 
 
-def last_lines(log: Path, n: int = 60) -> str:
-    """The end of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-n:])
+def summary(log: Path, most: int = 200, last: int = 12) -> str:
+    """The first lines of the tool, and the last of the tests."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    of_tool = [line for line in lines if line.startswith("=====") and "Host Frame" not in line]
+    of_tests = [line for line in lines if not line.startswith("=====") and "excepthook" not in line]
+    cut = [f"... {len(of_tool) - most} lines more"] if len(of_tool) > most else []
+    return "\n".join([*of_tool[: most - 2], *cut, *of_tool[most - 2 :][-2:], *of_tests[-last:]])
 
 
 if __name__ == "__main__":

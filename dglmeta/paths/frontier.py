@@ -75,7 +75,10 @@ def array_of(hg: HeteroCSR) -> Array | None:
 def beside(hg: HeteroCSR, ids: Array) -> Array:
     """The same ids where the graph lies; contiguous there, as kernels take them."""
     like = array_of(hg)
-    return namespace(like).ascontiguousarray(ids) if is_on_device(like) else to_host(ids)
+    if not is_on_device(like):
+        return to_host(ids)
+    xp = namespace(like)
+    return xp.ascontiguousarray(xp.asarray(ids))
 
 
 def read_seeds(hg: HeteroCSR, seeds: Seeds) -> dict[str, Array]:

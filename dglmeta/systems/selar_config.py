@@ -67,7 +67,7 @@ class Config:
         Primary samples a step, and as many of every auxiliary task.
     fanouts : tuple of int
         Neighbours sampled a node, one number a hop, for the graph of a batch. Empty: the whole
-        graph, or from a million edges on ten a hop.
+        graph, or, on a processor, from a million edges on ten a hop.
     dropout : float
         In [0, 1): share of the encoder's inputs that are left out in a step.
     lr : float

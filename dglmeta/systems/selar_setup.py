@@ -40,7 +40,7 @@ from dglmeta.tasks import (
 )
 from dglmeta.train import RowAdam
 
-__all__ = ["begin", "can_replay"]
+__all__ = ["begin", "can_replay", "fanouts_of"]
 
 ENCODERS = {
     "gcn": GCN,
@@ -146,17 +146,13 @@ def _surroundings(
     device: str,
 ) -> Surroundings:
     """The whole graph, or a sampler of it; with hubs where there are hint networks."""
-    fanouts = config.fanouts
-    if not fanouts and everything.adjacency.n_edges > MOST_EDGES_WHOLE:
-        fanouts = (10,) * config.n_layers
-    if config.protocol == "paper" and not fanouts:
-        fanouts = (8,) * config.n_layers
+    fanouts = fanouts_of(config, everything.adjacency.n_edges, device)
     hints = STRATEGIES[config.strategy].hints
     if device == "cuda" and (fanouts or hints):
         raise DeviceError(
             "SELAR: expected --device cpu with sampled graphs or hint networks, got cuda. Both "
-            "run on the CPU in this version; give --strategy selar and a graph below a million "
-            "edges, or --device cpu."
+            "run on the CPU in this version; give --strategy selar and no --fanouts, or "
+            "--device cpu."
         )
     if fanouts and config.look_ahead == "adam":
         raise ConfigError(
@@ -173,6 +169,15 @@ def _surroundings(
         hubs=_hubs(config, everything, training, split) if hints else None,
         hubs_hear_only=config.protocol == "paper",
     )
+
+
+def fanouts_of(config: Config, n_edges: int, device: str) -> tuple[int, ...]:
+    """Neighbours sampled a hop: as asked for, as published, or on a processor for many edges."""
+    if config.fanouts:
+        return config.fanouts
+    if config.protocol == "paper":
+        return (8,) * config.n_layers
+    return (10,) * config.n_layers if device == "cpu" and n_edges > MOST_EDGES_WHOLE else ()
 
 
 def _hubs(

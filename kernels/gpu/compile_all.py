@@ -9,9 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 
 from dglmeta.kernels.gpu.device import FOLDER, read_source
 
@@ -79,9 +81,11 @@ def compilers() -> dict[str, Compile]:
 def _by_nvcc(name: str, types: dict[str, str]) -> str:
     defined = [f"-D{macro}={text}" for macro, text in types.items()]
     command = ["nvcc", "--ptx", f"-arch={ARCHITECTURE}", "--std=c++17", *defined]
-    source = str(FOLDER / f"{name}.cu")
-    done = subprocess.run([*command, "-o", "/dev/null", source], capture_output=True, text=True)
-    return done.stdout + done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        ptx = Path(folder, "ptx")
+        command += ["-o", str(ptx), str(FOLDER / f"{name}.cu")]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.stdout + done.stderr or misread(ptx.read_text())
 
 
 def _by_nvrtc(name: str, types: dict[str, str]) -> str:
@@ -92,10 +96,22 @@ def _by_nvrtc(name: str, types: dict[str, str]) -> str:
     program = nvrtc.createProgram(read_source(name), f"{name}.cu", [], [])
     try:
         nvrtc.compileProgram(program, options)
+        return misread(nvrtc.getPTX(program).decode())
     except nvrtc.NVRTCError:
         return str(nvrtc.getProgramLog(program))
     finally:
         nvrtc.destroyProgram(program)
+
+
+def misread(ptx: str) -> str:
+    """What is wrong with compiled code: a pointer that a kernel was given, read as shared memory.
+
+    The compilers of CUDA 13.0 did so to pointers in one struct with others to shared memory.
+    """
+    given = set(re.findall(r"ld\.param\.u64\s+(%rd\d+)", ptx))
+    taken = set(re.findall(r"cvta\.to\.shared\.u64\s+\S+\s+(%rd\d+)", ptx))
+    if given & taken:
+        return f"{len(given & taken)} pointers of kernels are taken to lead into shared memory"
     return ""
 
 

@@ -5,10 +5,10 @@
 #define MANY 512
 
 // A block's shared memory: the bitmap, four words a quad; for values the marks before each quad;
-// and what `visit_row` asks for.
+// and what `visit_row` asks for. `low` is the first column of the tile. Pointers to other memory are
+// kept out of this struct: beside those to shared memory, the compiler takes them for the same kind.
 struct Tile {
-    Factors row;
-    i64 n_quads;
+    i64 low, n_quads;
     uint4* quads;
     u32* ranks;
     i64* bases;
@@ -16,13 +16,9 @@ struct Tile {
 };
 
 template <bool WEIGHTED>
-__device__ __forceinline__ Tile lay_out(
-    unsigned char* shared, i64 i, i64 t, i64 n_tiles, i64 tile, i64 n_cols, const i64* a_indptr,
-    const A_INDEX* a_indices, const NUMBER* a_values, const i64* b_indptr, const INDEX* b_indices
-) {
-    const i64 low = t * tile, high = min(low + tile, n_cols);
+__device__ __forceinline__ Tile lay_out(unsigned char* shared, i64 low, i64 high) {
     Tile own;
-    own.row = {a_indptr[i], a_indptr[i + 1], a_indices, a_values, b_indptr, b_indices, low, high, n_tiles > 1};
+    own.low = low;
     own.n_quads = (high - low + 127) / 128;
     own.bases = (i64*)shared;
     own.factors = (NUMBER*)(own.bases + blockDim.x);
@@ -31,13 +27,21 @@ __device__ __forceinline__ Tile lay_out(
     return own;
 }
 
+// What leads to the columns [low, high) of row i, where they are a tile of more.
+__device__ __forceinline__ Factors factors_of(
+    i64 i, i64 low, i64 high, i64 n_tiles, const i64* a_indptr, const A_INDEX* a_indices, const NUMBER* a_values,
+    const i64* b_indptr, const INDEX* b_indices
+) {
+    return {a_indptr[i], a_indptr[i + 1], a_indices, a_values, b_indptr, b_indices, low, high, n_tiles > 1};
+}
+
 // Marks the columns of a row in the tile.
-__device__ __forceinline__ void mark_columns(const Tile& own, LongRows& rows) {
+__device__ __forceinline__ void mark_columns(const Tile& own, const Factors& row, LongRows& rows) {
     for (i64 k = threadIdx.x; k < own.n_quads; k += blockDim.x) own.quads[k] = make_uint4(0, 0, 0, 0);
     u32* words = (u32*)own.quads;
-    const INDEX* columns = own.row.b_indices;
-    const i64 low = own.row.low;
-    visit_row<false>(own.row, rows, own.bases, own.factors, [&](i64 q, NUMBER) {
+    const INDEX* columns = row.b_indices;
+    const i64 low = own.low;
+    visit_row<false>(row, rows, own.bases, own.factors, [&](i64 q, NUMBER) {
         const u32 c = (u32)((i64)__ldg(columns + q) - low), bit = 1u << (c & 31);
         // Columns met often would queue up for the atomic: look first.
         if (!(words[c >> 5] & bit)) atomicOr(words + (c >> 5), bit);
@@ -65,11 +69,10 @@ extern "C" __global__ void count_marks(
     __shared__ LongRows long_rows;
     __shared__ u32 total;
     if (threadIdx.x == 0) total = 0;
-    const Tile own = lay_out<false>(
-        shared, rows[blockIdx.x / n_tiles], blockIdx.x % n_tiles, n_tiles, tile, n_cols, a_indptr, a_indices,
-        nullptr, b_indptr, b_indices
-    );
-    mark_columns(own, long_rows);
+    const i64 i = rows[blockIdx.x / n_tiles], low = blockIdx.x % n_tiles * tile, high = min(low + tile, n_cols);
+    const Factors row = factors_of(i, low, high, n_tiles, a_indptr, a_indices, nullptr, b_indptr, b_indices);
+    const Tile own = lay_out<false>(shared, low, high);
+    mark_columns(own, row, long_rows);
     u32 n = 0;
     for (i64 k = threadIdx.x; k < own.n_quads; k += blockDim.x) n += count_marks_of(own.quads[k]);
     n = warp_sum(n);
@@ -102,7 +105,7 @@ __device__ __forceinline__ void write_columns(const Tile& own, u32* totals, INDE
             for (i64 w = 4 * k0, r = rank; w < word_end; ++w) {
                 const u32 word = words[w];
                 const i64 place = r + __popc(word & ((1u << lane) - 1));
-                if (word >> lane & 1) out[place] = (INDEX)(own.row.low + 32 * w + lane);
+                if (word >> lane & 1) out[place] = (INDEX)(own.low + 32 * w + lane);
                 r += __popc(word);
             }
         } else {
@@ -110,7 +113,7 @@ __device__ __forceinline__ void write_columns(const Tile& own, u32* totals, INDE
 #pragma unroll
             for (int part = 0; part < 4; ++part)
                 for (u32 left = parts[part]; left; left &= left - 1)
-                    out[at++] = (INDEX)(own.row.low + 128 * k + 32 * part + __ffs((int)left) - 1);
+                    out[at++] = (INDEX)(own.low + 128 * k + 32 * part + __ffs((int)left) - 1);
         }
         rank += n_all;
     }
@@ -125,11 +128,10 @@ extern "C" __global__ void list_marks(
     DYNAMIC_SHARED(unsigned char, shared);
     __shared__ LongRows long_rows;
     __shared__ u32 totals[32];
-    const Tile own = lay_out<false>(
-        shared, rows[blockIdx.x / n_tiles], blockIdx.x % n_tiles, n_tiles, tile, n_cols, a_indptr, a_indices,
-        nullptr, b_indptr, b_indices
-    );
-    mark_columns(own, long_rows);
+    const i64 i = rows[blockIdx.x / n_tiles], low = blockIdx.x % n_tiles * tile, high = min(low + tile, n_cols);
+    const Factors row = factors_of(i, low, high, n_tiles, a_indptr, a_indices, nullptr, b_indptr, b_indices);
+    const Tile own = lay_out<false>(shared, low, high);
+    mark_columns(own, row, long_rows);
     write_columns<false>(own, totals, indices + offsets[blockIdx.x]);
 }
 
@@ -155,17 +157,16 @@ extern "C" __global__ void add_marks(
     DYNAMIC_SHARED(unsigned char, shared);
     __shared__ LongRows long_rows;
     __shared__ u32 totals[32];
-    const Tile own = lay_out<true>(
-        shared, rows[blockIdx.x / n_tiles], blockIdx.x % n_tiles, n_tiles, tile, n_cols, a_indptr, a_indices,
-        a_values, b_indptr, b_indices
-    );
-    mark_columns(own, long_rows);
+    const i64 i = rows[blockIdx.x / n_tiles], low = blockIdx.x % n_tiles * tile, high = min(low + tile, n_cols);
+    const Factors row = factors_of(i, low, high, n_tiles, a_indptr, a_indices, a_values, b_indptr, b_indices);
+    const Tile own = lay_out<true>(shared, low, high);
+    mark_columns(own, row, long_rows);
     const i64 offset = offsets[blockIdx.x];
     write_columns<true>(own, totals, indices + offset);
     __syncthreads();
     NUMBER* sums = values + offset;
-    visit_row<true>(own.row, long_rows, own.bases, own.factors, [&](i64 q, NUMBER f) {
-        const u32 c = (u32)((i64)__ldg(b_indices + q) - own.row.low);
+    visit_row<true>(row, long_rows, own.bases, own.factors, [&](i64 q, NUMBER f) {
+        const u32 c = (u32)((i64)__ldg(b_indices + q) - own.low);
         add_to(sums + rank_of(own, c), b_values ? f * b_values[q] : f);
     });
 }

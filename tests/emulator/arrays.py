@@ -165,9 +165,10 @@ class Namespace:
 
     @staticmethod
     def ascontiguousarray(a: Any, dtype: Any = None) -> DeviceArray:
-        """The same, copied to the device or to one piece where it is not."""
-        plain = a.view(np.ndarray) if isinstance(a, DeviceArray) else np.array(a)
-        return np.ascontiguousarray(plain, dtype).view(DeviceArray)
+        """The same in one piece; refuses what lies on the host, as CuPy does."""
+        if not isinstance(a, DeviceArray):
+            raise TypeError(f"Argument 'a' has incorrect type (got {type(a).__name__})")
+        return np.ascontiguousarray(a.view(np.ndarray), dtype).view(DeviceArray)
 
     @staticmethod
     def array(a: Any, dtype: Any = None, **kwargs: Any) -> DeviceArray:
