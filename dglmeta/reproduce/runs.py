@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,15 +168,24 @@ class Trainer:
 
     def __call__(self, run: Run, folder: Path, resume: bool) -> None:
         """Train one run."""
-        ds = _dataset(self.load, run.data, self.data_dir)
-        run.system(run.config).fit(
-            ds,
-            seed=run.seed,
-            split_seed=run.split_seed,
-            out=folder,
-            resume=resume,
-            device=self.device,
-        )
+        system = run.system(run.config)
+        system.fit(self._data(run), **self._settings(run, folder, resume))
+
+    def together(self, runs: Sequence[tuple[Run, Path, bool]]) -> list[BaseException | None]:
+        """Train runs of one system, config and data set; what each failed by, or None."""
+        first = runs[0][0]
+        system = first.system(first.config)
+        settings = [self._settings(*given) for given in runs]
+        outcomes = system.fit_together(self._data(first), settings)
+        return [o if isinstance(o, BaseException) else None for o in outcomes]
+
+    def _data(self, run: Run) -> Dataset | GraphDataset:
+        return _dataset(self.load, run.data, self.data_dir)
+
+    def _settings(self, run: Run, folder: Path, resume: bool) -> dict[str, Any]:
+        """What ``fit`` takes besides the data."""
+        seeds = {"seed": run.seed, "split_seed": run.split_seed}
+        return {**seeds, "out": folder, "resume": resume, "device": self.device}
 
 
 @lru_cache(maxsize=1)  # runs of a row follow one another

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -171,6 +171,37 @@ class System(abc.ABC):
             embed=lambda: self.embed(state),
             evaluate=lambda split: self.evaluate(state, split),
         )
+
+    @property
+    def runs_at_once(self) -> int:
+        """How many runs of these settings are best trained together in one process."""
+        return 1
+
+    def fit_together(
+        self, ds: Dataset | GraphDataset, runs: Sequence[Mapping[str, Any]]
+    ) -> list[Result | BaseException]:
+        """Several runs of these settings, which may differ in all else that ``fit`` takes.
+
+        Parameters
+        ----------
+        ds : Dataset or GraphDataset
+        runs : sequence of mappings
+            What :meth:`fit` takes besides the data, for each run.
+
+        Returns
+        -------
+        outcomes : list of Result or error
+            In their order. One that fails leaves the others to go on.
+        """
+        return [self._attempt(ds, settings) for settings in runs]
+
+    def _attempt(
+        self, ds: Dataset | GraphDataset, settings: Mapping[str, Any]
+    ) -> Result | BaseException:
+        try:
+            return self.fit(ds, **settings)
+        except Exception as failure:
+            return failure
 
     def load(self, ds: Dataset | GraphDataset, run: RunFolder, *, device: str = "cpu") -> Result:
         """The best state of a finished run, ready to evaluate and embed."""

@@ -19,7 +19,7 @@ Source: Buffelli and Vandin, arXiv 2201.03326. The published program does otherw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,16 @@ from dglmeta.meta import (
     unrolled_gradient,
 )
 from dglmeta.nn.multi_task import answer, encode_tasks
-from dglmeta.systems.base import System
+from dglmeta.systems.base import Result, System
 from dglmeta.systems.same_config import VARIANTS, Config, Variant
 from dglmeta.systems.same_judge import embed_graphs, head_metrics, probe_metrics
 from dglmeta.systems.same_setup import State, begin
 from dglmeta.tasks.episodes import Episode, Part
 
 __all__ = ["SAME"]
+
+TOGETHER_BELOW = 128
+"""Width up to which several runs in one step are quicker than one after another."""
 
 
 class SAME(System):
@@ -210,6 +213,19 @@ class SAME(System):
         z = embed_graphs(state, state.whole)
         parts = np.split(z, state.rows.node_ptr[1:-1])
         return dict(zip(state.ds.graph_names, parts, strict=True))
+
+    @property
+    def runs_at_once(self) -> int:
+        """Ten while a step's calls cost more than its arithmetic."""
+        return 10 if self.config.d <= TOGETHER_BELOW else 1
+
+    def fit_together(
+        self, ds: Dataset | GraphDataset, runs: Sequence[Mapping[str, Any]]
+    ) -> list[Result | BaseException]:
+        """As :meth:`System.fit_together`, a step of all at once."""
+        from dglmeta.systems.same_together import fit_together
+
+        return fit_together(self.config, ds, runs)
 
     def log(self, state: State) -> dict[str, Any]:
         """The mean outer loss of the epoch."""

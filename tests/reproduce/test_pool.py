@@ -122,3 +122,41 @@ def test_an_interruption_ends_the_processes(todo, tmp_path, helpers):
         execute(todo, tmp_path, helpers.sleep_at_seed_1, jobs=2, done=interrupt)
     assert not (tmp_path / todo[1][0].path / "here").exists()
     assert not [c for c in multiprocessing.active_children() if "Spawn" in type(c).__name__]
+
+
+class Together:
+    """A runner that notes what it is given at once."""
+
+    def __init__(self):
+        self.given = []
+
+    def __call__(self, run, folder, resume):
+        self.given.append([run.seed])
+
+    def together(self, runs):
+        self.given.append([run.seed for run, _, _ in runs])
+        return [ZeroDivisionError("no") if run.seed == 1 else None for run, _, _ in runs]
+
+
+def test_runs_of_a_cell_are_trained_together_where_that_pays(todo, tmp_path, monkeypatch):
+    outcomes, done = collect()
+    execute(todo, tmp_path / "apart", apart := Together(), jobs=1, done=done)
+    monkeypatch.setattr(todo[0][0].system, "runs_at_once", 2)
+    execute(todo, tmp_path / "both", both := Together(), jobs=1, done=done)
+    assert apart.given == [[0], [1], [2]]
+    assert both.given == [[0, 1], [2]]
+    assert [type(outcomes[k]) for k in range(3)] == [type(None), ZeroDivisionError, type(None)]
+
+
+def test_one_of_several_that_another_process_trains_is_left_to_it(todo, tmp_path, monkeypatch):
+    monkeypatch.setattr(todo[0][0].system, "runs_at_once", 3)
+    outcomes, done = collect()
+
+    class Nested(Together):
+        def together(self, runs):
+            execute(todo[:1], tmp_path, Together(), jobs=1, done=done)
+            return super().together(runs)
+
+    execute(todo, tmp_path, runner := Nested(), jobs=1, done=lambda run, error: None)
+    assert "another process" in str(outcomes[0])
+    assert runner.given == [[0, 1, 2]]

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 import dglmeta as dm
+from dglmeta.errors import DataError
 from dglmeta.systems import SAME
 from dglmeta.systems.same_together import step_together
 from dglmeta.tasks.episode_merge import merge_episodes
 from dglmeta.tasks.episodes import Episodes
+from dglmeta.train import RunFolder
 
 N_STEPS = 20
 
@@ -113,3 +115,58 @@ def test_parts_with_one_layout_share_it_when_merged(toys):
     _, _, draws = begun(toys, 2, variant="classical")
     merged = merge_episodes([drawn[0] for drawn in draws])
     assert merged.support is merged.target
+
+
+SMALL = {"d": 6, "batch": 9, "epochs": 3, "patience": 1, "passes": 1, "variant": "esame"}
+
+
+def test_runs_trained_together_end_as_each_would_alone(toys, tmp_path):
+    system = SAME(SAME.Config(**SMALL))
+    runs = [{"seed": k, "split_seed": k} for k in range(4)]
+    alone = [system.fit(toys, out=tmp_path / f"alone-{k}", **run) for k, run in enumerate(runs)]
+    told = [{**run, "out": tmp_path / f"{k}"} for k, run in enumerate(runs)]
+    together = system.fit_together(toys, told)
+    for k, (one, other) in enumerate(zip(together, alone, strict=True)):
+        assert one.metrics == pytest.approx(dict(other.metrics), abs=0.05)
+        assert one.history.metrics[0]["valid_score"] == pytest.approx(
+            other.history.metrics[0]["valid_score"], abs=0.02
+        )
+        assert one.record["seed"] == k
+        assert (tmp_path / f"{k}" / "result.json").is_file()
+    assert len({run.history.metrics[0]["valid_score"] for run in together}) > 1
+
+
+def test_a_run_that_ends_early_is_not_waited_for(toys, tmp_path):
+    system = SAME(SAME.Config(**{**SMALL, "epochs": 1}))
+    system.fit(toys, seed=0, out=tmp_path / "0")
+    longer = SAME(SAME.Config(**SMALL))
+    runs = [{"seed": k, "out": tmp_path / f"{k}", "resume": k == 0} for k in range(3)]
+    steps = [result.record["steps"] for result in longer.fit_together(toys, runs)]
+    epochs = [RunFolder(tmp_path / f"{k}").read_result()["epochs"] for k in range(3)]
+    each = steps[1] // epochs[1]
+    assert min(epochs) >= 2
+    assert steps == [epochs_of * each for epochs_of in epochs]
+
+
+def test_one_that_fails_leaves_the_others_to_go_on(toys, tmp_path):
+    system = SAME(SAME.Config(**SMALL))
+    (tmp_path / "file").touch()
+    runs = [{"seed": 0}, {"seed": 1, "out": tmp_path / "file" / "below"}, {"seed": 2}]
+    first, second, third = system.fit_together(toys, runs)
+    assert isinstance(second, DataError)
+    assert min(first.history.epochs, third.history.epochs) >= 2
+
+
+def test_a_step_that_fails_ends_all_of_them(toys, monkeypatch):
+    def fail(*_):
+        raise ArithmeticError("no")
+
+    monkeypatch.setattr("dglmeta.systems.same_together.merge_episodes", fail)
+    outcomes = SAME(SAME.Config(**SMALL)).fit_together(toys, [{"seed": 0}, {"seed": 1}])
+    assert [type(o) for o in outcomes] == [RuntimeError] * 2
+    assert isinstance(outcomes[0].__cause__, ArithmeticError)
+
+
+def test_wide_encoders_are_trained_one_after_another():
+    assert SAME(SAME.Config(d=64)).runs_at_once > 1
+    assert SAME(SAME.Config(d=256)).runs_at_once == 1
