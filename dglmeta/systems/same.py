@@ -30,7 +30,6 @@ from dglmeta.data import Dataset, GraphDataset
 from dglmeta.errors import DeviceError
 from dglmeta.meta import (
     Params,
-    descend,
     gradient,
     leaves,
     one_per_task,
@@ -108,8 +107,7 @@ class SAME(System):
     def step(self, state: State, episode: Episode) -> None:
         """One step on theta; changes ``state``."""
         loss, found = self.outer_gradient(state, parameters_of(state.model), episode)
-        descend(state.optimizer, state.model, found)
-        state.losses.append(float(loss))
+        state.learn(found, float(loss))
 
     def outer_gradient(
         self, state: State, theta: Params, episode: Episode

@@ -59,7 +59,7 @@ class Config:
         What we stand for; or the published program with its quirks, for comparison with the
         printed tables: see :mod:`dglmeta.systems.same_published`.
     task_weights : tuple of float
-        lambda of each task in the outer loss; all 1 when empty.
+        lambda of each trained task in the outer loss, or of all three; all 1 when empty.
     features : tuple of str
         Of "attributes", "feat", "degrees". When empty: attributes, or the degree profile of a node
         where there are none. The features of some sets tell the label of a node.
@@ -81,6 +81,9 @@ class Config:
         2 takes the outer gradient through the inner steps, 1 takes those for constants.
     lr, weight_decay : float
         Adam step size and L2 penalty.
+    averaging : float
+        In [0, 1): what is evaluated is the running mean of theta with this share of what was, at
+        every step (Polyak averaging); 0 evaluates theta itself.
     passes, pretrain_passes : int
         How often an epoch goes through the training graphs; and the pretraining of "finetune".
     epochs, patience : int
@@ -105,6 +108,7 @@ class Config:
     order: int = 2
     lr: float = 5e-4
     weight_decay: float = 0.0
+    averaging: float = 0.0
     passes: int = 5
     pretrain_passes: int = 100
     epochs: int = 100
@@ -125,6 +129,8 @@ class Config:
         for name in ("inner_steps", "weight_decay", "pretrain_passes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        if not 0 <= self.averaging < 1:
+            raise ConfigError(f"{where}: expected averaging in [0, 1), got {self.averaging}.")
         self._check_tasks(where)
 
     def _check_tasks(self, where: str) -> None:
@@ -141,10 +147,10 @@ class Config:
                 f"{where}: expected judged among the trained tasks {list(self.trained)} where "
                 f"heads are measured, got {sorted(untrained)} too. Set measure to probe."
             )
-        if len(self.task_weights) not in (0, len(self.trained)):
+        if len(self.task_weights) not in (0, len(self.trained), len(TASKS)):
             raise ConfigError(
-                f"{where}: expected a weight for each of {list(self.trained)} or none, got "
-                f"{list(self.task_weights)}. Give {len(self.trained)}."
+                f"{where}: expected a weight for each of {list(self.trained)}, for each of "
+                f"{list(TASKS)}, or none, got {list(self.task_weights)}. Give {len(self.trained)}."
             )
         if not all(isinstance(w, int | float) and w >= 0 for w in self.task_weights):
             raise ConfigError(
@@ -172,4 +178,7 @@ class Config:
     def weight(self, task: str) -> float:
         """Lambda of a trained task."""
         weights = self.task_weights
-        return weights[self.trained.index(task)] if weights else 1.0
+        if not weights:
+            return 1.0
+        given = self.trained if len(weights) == len(self.trained) else TASKS
+        return weights[given.index(task)]

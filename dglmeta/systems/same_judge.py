@@ -33,7 +33,7 @@ def metric_of(task: str, config: Config) -> str:
 def embed_graphs(state: State, graphs: TaskGraphs) -> npt.NDArray[np.float32]:
     """(N, d) embeddings of the nodes of all graphs."""
     with torch.no_grad():
-        return encode_tasks(parameters_of(state.model), graphs, state.form).numpy()
+        return encode_tasks(parameters_of(state.judged), graphs, state.form).numpy()
 
 
 def probe_metrics(state: State, config: Config, split: str) -> dict[str, float]:
@@ -65,11 +65,11 @@ def head_metrics(state: State, config: Config, split: str) -> dict[str, float]:
         graphs = state.without_links if task == "lp" else state.whole
         question = _question(task, state, numbers)
         with torch.no_grad():
-            params = parameters_of(state.model)
+            params = parameters_of(state.judged)
             z = encode_tasks(params, graphs, state.form)
             logits = answer(
                 task, params, z, graphs, 0, question,
-                additive=state.model.additive, pooling=state.pooling,
+                additive=state.judged.additive, pooling=state.pooling,
             )  # fmt: skip
         found[metric_of(task, config)] = _score(task, logits, question.label)
     return found

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dglmeta.data import Dataset, GraphDataset, GraphSplit
 from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
+from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
@@ -48,13 +50,27 @@ class State:
     split: GraphSplit
     holdout: LinkHoldout
     model: MultiTaskModel
+    averaged: AveragedModel | None
     optimizer: torch.optim.Optimizer
     losses: list[float] = field(default_factory=list)  # outer losses of the epoch
 
     @property
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """What a checkpoint holds."""
-        return {"model": self.model, "optimizer": self.optimizer}
+        parts = {"model": self.model, "averaged": self.averaged, "optimizer": self.optimizer}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def judged(self) -> MultiTaskModel:
+        """What is evaluated: theta, or its running mean."""
+        return self.model if self.averaged is None else self.averaged.module
+
+    def learn(self, found: Params, loss: float) -> None:
+        """Move theta down an outer gradient."""
+        descend(self.optimizer, self.model, found)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.losses.append(loss)
 
     @property
     def published(self) -> bool:
@@ -159,8 +175,11 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
+    averaged = None
+    if config.averaging:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
     holdout = published_holdout(rows) if published else hold_out_links(rows, seed=split_seed)
-    return State(ds, config, rows, split, holdout, model, optimizer)
+    return State(ds, config, rows, split, holdout, model, averaged, optimizer)
 
 
 def _features(config: Config, ds: GraphDataset) -> tuple[str, ...]:

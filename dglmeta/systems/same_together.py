@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.meta import descend, parameters_of
+from dglmeta.meta import parameters_of
 from dglmeta.systems.base import Result
 from dglmeta.systems.same import SAME
 from dglmeta.systems.same_setup import State
@@ -46,8 +46,7 @@ def step_together(system: SAME, states: Sequence[State], episodes: Sequence[Epis
     theta = {name: torch.stack([p[name].detach() for p in params]) for name in params[0]}
     loss, found = system.outer_gradient(states[0], theta, merge_episodes(episodes))
     for k, state in enumerate(states):
-        descend(state.optimizer, state.model, {name: g[k] for name, g in found.items()})
-        state.losses.append(float(loss) / len(states))
+        state.learn({name: g[k] for name, g in found.items()}, float(loss) / len(states))
 
 
 def fit_together(

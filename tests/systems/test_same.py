@@ -292,6 +292,7 @@ def test_a_task_that_was_not_trained_is_measured_by_a_probe(toys):
         ({"tasks": ("gc", "gc")}, "each once, got"),
         ({"judged": ("lp",), "tasks": ("gc",), "variant": "classical"}, "Set measure to probe"),
         ({"task_weights": (1.0,)}, "a weight for each of"),
+        ({"averaging": 1.0}, r"averaging in \[0, 1\), got 1.0"),
         ({"task_weights": ("1", 2.0, 3.0)}, "numbers >= 0, got .*'1'"),
         ({"task_weights": (1.0, 2.0, -1.0)}, "numbers >= 0, got .*-1.0"),
         ({"order": 3}, "order among"),
@@ -333,3 +334,9 @@ def test_the_command_takes_tasks_with_commas_between_them(tmp_path):
     assert main(["embed", str(out), "--out", str(tmp_path / "z.npz")]) == 0
     with np.load(tmp_path / "z.npz") as z:
         assert len(z.files) == 12
+
+
+def test_weights_of_all_tasks_serve_any_of_them():
+    config = SAME.Config(tasks=("lp", "nc"), task_weights=(1.0, 2.0, 3.0))
+    assert [config.weight(task) for task in config.trained] == [2.0, 3.0]
+    assert SAME.Config(tasks=("lp", "nc"), task_weights=(1.0, 2.0)).weight("nc") == 1.0

@@ -170,3 +170,21 @@ def test_a_step_that_fails_ends_all_of_them(toys, monkeypatch):
 def test_wide_encoders_are_trained_one_after_another():
     assert SAME(SAME.Config(d=64)).runs_at_once > 1
     assert SAME(SAME.Config(d=256)).runs_at_once == 1
+
+
+def test_a_running_mean_is_kept_of_each_run(toys):
+    system, states, draws = begun(toys, 2, averaging=0.5)
+    for state in states:
+        state.averaged.double()
+    alone = copy.deepcopy(states)
+    for episodes in zip(*(drawn[:3] for drawn in draws), strict=True):
+        step_together(system, states, episodes)
+    for state, other, drawn in zip(states, alone, draws, strict=True):
+        seen = []
+        for episode in drawn[:3]:
+            system.step(other, episode)
+            seen.append(other.model.state_dict()["encoder.weight_0"].clone())
+        expected = (seen[0] + seen[1]) / 4 + seen[2] / 2  # torch begins with the first
+        for one in (state, other):
+            torch.testing.assert_close(one.judged.state_dict()["encoder.weight_0"], expected)
+        assert not torch.equal(state.judged.state_dict()["encoder.weight_0"], seen[2])
