@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dglmeta
-from dglmeta import commands
+from dglmeta import commands, run_commands
 from dglmeta.errors import DglmetaError
 from dglmeta.flags import Parser, settings_parser, size, whole_number
 from dglmeta.reproduce import TABLES
@@ -133,20 +133,22 @@ def _parser() -> Parser:
     computes(sub)
     sub.add_argument("-h", "--help", action=_TrainHelp, help="this, and the system's settings")
 
-    sub = command("evaluate", commands.evaluate, "metrics of a finished run, computed afresh")
+    sub = command("evaluate", run_commands.evaluate, "metrics of a finished run, computed afresh")
     sub.add_argument("folder", metavar="RUN", type=Path)
     sub.add_argument("--split", default="test", choices=("valid", "test"))
     sub.add_argument("--json", action="store_true")
     computes(sub)
 
-    sub = command("embed", commands.embed, "node embeddings of a finished run")
+    sub = command("embed", run_commands.embed, "node embeddings of a finished run")
     sub.add_argument("folder", metavar="RUN", type=Path)
     sub.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.parquet")
+    sub.add_argument("--picture", type=Path, metavar="FILE.png",
+                     help="embeddings of labelled nodes in the plane, by t-SNE")  # fmt: skip
     computes(sub)
 
     sub = command(
         "adapt",
-        commands.adapt,
+        run_commands.adapt,
         "the likeliest links of a new graph, by a run of meta-graph",
         epilog="All edges of the graph are known. The encoder descends on them from what the run "
         "learned, then pairs of nodes without an edge are ranked. The file has the columns src, "

@@ -20,21 +20,20 @@ from dglmeta.flags import settings_parser
 
 __all__ = [
     "SYSTEMS",
-    "adapt",
     "bench",
+    "dataset_of",
     "demo",
     "doctor",
-    "embed",
-    "evaluate",
     "info",
     "labels",
+    "print_metrics",
     "report",
     "reproduce",
     "system_class",
     "train",
 ]
 
-SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph", "same": "SAME"}
+SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph", "same": "SAME", "hgcvae": "HGCVAE"}
 """Class in dglmeta.systems by name on the command line."""
 
 
@@ -64,7 +63,7 @@ def labels(arguments: argparse.Namespace) -> int:
 
     from dglmeta.labels.cluster import connect
 
-    ds = _dataset(arguments.data, arguments)
+    ds = dataset_of(arguments.data, arguments)
     budget = arguments.memory_budget
     if budget is not None and arguments.workers is not None:
         budget //= arguments.workers
@@ -110,7 +109,7 @@ def train(arguments: argparse.Namespace) -> int:
     check_device(arguments.device)
     system = system_class(arguments.system)
     config = _config(system.Config, arguments)
-    ds = _dataset(arguments.data, arguments, arguments.system)
+    ds = dataset_of(arguments.data, arguments, arguments.system)
     for path in getattr(config, "metapaths", ()):
         dglmeta.MetaPath.parse(path, ds.csr.schema)
     result = system(config).fit(
@@ -135,7 +134,7 @@ def _print_record(record: Mapping[str, Any]) -> None:
     names = ("system", "encoder", "strategy", told, "protocol")
     kind = " ".join(record[name] for name in names if name in record)
     print(f"{kind} on {record['data']}, seed {record['seed']}")
-    _print_metrics(record["metrics"])
+    print_metrics(record["metrics"])
     print(
         f"best epoch {record['best_epoch']} of {record['epochs']}, "
         f"{1e3 * record['seconds_per_step']['median']:.1f} ms a step, "
@@ -143,57 +142,11 @@ def _print_record(record: Mapping[str, Any]) -> None:
     )
 
 
-def _print_metrics(metrics: Mapping[str, float]) -> None:
+def print_metrics(metrics: Mapping[str, float]) -> None:
+    """A line each."""
     width = max([12, *map(len, metrics)])
     for name, value in sorted(metrics.items()):
         print(f"  {name:<{width}} {value:.4f}")
-
-
-def evaluate(arguments: argparse.Namespace) -> int:
-    """Metrics of a finished run, computed afresh."""
-    metrics = _load_run(arguments).evaluate(arguments.split)
-    if arguments.json:
-        print(json.dumps(metrics))
-    else:
-        _print_metrics(metrics)
-    return 0
-
-
-def embed(arguments: argparse.Namespace) -> int:
-    """Node embeddings of a finished run, to a file."""
-    from dglmeta.report.export import check_embeddings_path, write_embeddings
-
-    check_embeddings_path(arguments.out)
-    embeddings = _load_run(arguments).embed()
-    write_embeddings(arguments.out, embeddings)
-    shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
-    print(f"wrote {arguments.out}: {shapes}")
-    return 0
-
-
-def adapt(arguments: argparse.Namespace) -> int:
-    """The links that a new graph lacks, as a trained run of Meta-Graph sees it, to a file."""
-    from dglmeta.report.export import check_links_path, write_links
-    from dglmeta.systems.meta_graph_links import Learned, candidate_links, new_graph, usual_steps
-    from dglmeta.train import RunFolder
-
-    check_links_path(arguments.out)
-    run = RunFolder(arguments.folder, write=False)
-    begun = run.read_config()
-    if begun["system"] != "meta-graph":
-        raise ConfigError(
-            f"adapt: expected a run of meta-graph, got one of {begun['system']} in {run.path}. "
-            f"Give another."
-        )
-    learned = Learned.read(_begun_config(begun), run)
-    steps = usual_steps(run) if arguments.steps is None else arguments.steps
-    ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
-    graph = new_graph(ds, arguments.graph)
-    links = candidate_links(learned, graph, steps=steps, top=arguments.top or graph.usual_top)
-    write_links(arguments.out, links.src, links.dst, links.logit, graph.ids)
-    print(f"{graph.name}: {steps} steps, then the best {len(links.src):,} pairs without an edge")
-    print(f"wrote {arguments.out}")
-    return 0
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -257,31 +210,11 @@ def reproduce(arguments: argparse.Namespace) -> int:
     return 2 if table.failures else 0
 
 
-def _dataset(name: str, arguments: argparse.Namespace, system: str = "") -> Any:
+def dataset_of(name: str, arguments: argparse.Namespace, system: str = "") -> Any:
     """A data set of the form that a system reads; that of a single graph without one."""
     ds = dglmeta.load_dataset(name, root=arguments.data_dir)
     many = bool(system) and system_class(system).many_graphs
     return ds if many else dglmeta.data.one_graph(ds)
-
-
-def _load_run(arguments: argparse.Namespace) -> Any:
-    """The result of a finished run, with its best state."""
-    from dglmeta.systems.base import check_device
-    from dglmeta.train import RunFolder
-
-    check_device(arguments.device)
-    run = RunFolder(arguments.folder, write=False)
-    begun = run.read_config()
-    system, config = system_class(begun["system"]), _begun_config(begun)
-    ds = _dataset(begun["data"], arguments, begun["system"])
-    return system(config).load(ds, run, device=arguments.device)
-
-
-def _begun_config(begun: Mapping[str, Any]) -> Any:
-    """The settings a run was begun with."""
-    from dglmeta.train import config_from_dict
-
-    return config_from_dict(system_class(begun["system"]).Config, begun["config"])
 
 
 def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:

@@ -165,6 +165,22 @@ def attention(
     return y, log_sum, positive_y, shares
 
 
+def block_attention(
+    rows: tuple[Array, Array],
+    columns: tuple[Array, Array],
+    n_blocks: int,
+    row_score: Array,
+    col_score: Array,
+    x: Array,
+    slope: float,
+) -> tuple[Array, Array, Array, Array]:
+    """List every pair once for each block that it shares, and attend along the list."""
+    counts = dense(*rows, None, n_blocks) @ dense(*columns, None, n_blocks).T
+    row, col = (np.repeat(end, counts[counts > 0]) for end in np.nonzero(counts))
+    indptr = np.append(0, np.bincount(row, minlength=len(row_score)).cumsum())
+    return attention(indptr, col, row_score, col_score, x, slope)
+
+
 def expand(indptr: Array, edge_ids: Array | None, x: Array) -> Array:
     """Repeat every row for its edges."""
     row, ids = edges(indptr, edge_ids)

@@ -14,6 +14,7 @@ from dglmeta.data.graph_dataset import (
     undirected,
 )
 from dglmeta.data.gtn import GtnLayout, read_gtn, read_gtn_acm, read_gtn_imdb
+from dglmeta.data.heco import HecoLayout, read_heco
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
 from dglmeta.data.npz import read_amazon_computers, read_amazon_photo, read_npz_graph
 from dglmeta.data.ohmnet import read_ohmnet
@@ -24,6 +25,7 @@ from dglmeta.data.registry import load_dataset
 from dglmeta.data.splits import LinkSplit, Rows, k_folds, split_links
 from dglmeta.data.synthetic import planted, toy
 from dglmeta.data.synthetic_graphs import toy_graphs
+from dglmeta.data.synthetic_papers import toy_papers
 from dglmeta.data.tu import read_tu
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "GraphDataset",
     "GraphSplit",
     "GtnLayout",
+    "HecoLayout",
     "LabelledNodes",
     "LinkSplit",
     "NodeSplit",
@@ -54,6 +57,7 @@ __all__ = [
     "read_gtn",
     "read_gtn_acm",
     "read_gtn_imdb",
+    "read_heco",
     "read_kgat",
     "read_lastfm",
     "read_npz_graph",
@@ -64,5 +68,6 @@ __all__ = [
     "split_links",
     "toy",
     "toy_graphs",
+    "toy_papers",
     "undirected",
 ]

@@ -9,8 +9,10 @@ from dglmeta.data.entry import Entry, github
 from dglmeta.data.files import DataFile
 from dglmeta.data.graph_catalogue import GRAPHS
 from dglmeta.data.gtn import ACM, IMDB, GtnLayout, read_gtn_acm, read_gtn_imdb
+from dglmeta.data.heco_files import HECO
 from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.synthetic import planted, toy
+from dglmeta.data.synthetic_papers import toy_papers
 
 __all__ = ["DATASETS", "Entry"]
 
@@ -42,6 +44,7 @@ def _gtn(
 
 DATASETS: dict[str, Entry] = {
     "toy": Entry(toy),
+    "toy-papers": Entry(toy_papers),
     "planted": Entry(planted),
     "lastfm": Entry(
         read_lastfm,
@@ -197,6 +200,7 @@ DATASETS: dict[str, Entry] = {
             "item-[~rated]-user-[rated]-item",
         ),
     ),
+    **HECO,
     **GRAPHS,
 }
 """Every registered data set by name."""

@@ -57,11 +57,19 @@ class Dataset:
     card : Card
     node_split : NodeSplit or None
         The labelled nodes, in the published split if there is one.
+    labels : (n,) int64 or None
+        Class of every node of the labelled type, in ``node_split`` or not; -1 where it is unknown.
+        None where only the classes in the splits are known.
+    label_splits : dict of int to NodeSplit
+        Published splits by their number of training nodes a class; empty where there are not
+        several. The readers give the greatest as ``node_split`` too.
 
     Raises
     ------
     SchemaError, DataError
-        If the graph does not have the labelled nodes.
+        If the graph does not have the labelled nodes, there are ``labels`` or ``label_splits`` but
+        no ``node_split``, ``labels`` are no classes of all nodes of its type, or a split differs
+        from it in type or number of classes, or from ``labels`` in the class of a node.
     """
 
     name: str
@@ -71,10 +79,28 @@ class Dataset:
     candidates: npt.NDArray[np.int64] | None = None
     card: Card = field(default_factory=Card)
     node_split: NodeSplit | None = None
+    labels: npt.NDArray[np.int64] | None = None
+    label_splits: Mapping[int, NodeSplit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.node_split is not None:
-            self.node_split.check(self.csr)
+        first = self.node_split
+        if first is None:
+            if self.labels is not None or self.label_splits:
+                raise DataError(
+                    f"{self.name}: expected a node_split beside labels or label_splits, got none. "
+                    f"Give one of the splits."
+                )
+            return
+        splits = {"node_split": first}
+        splits |= {f"label_splits[{k}]": split for k, split in self.label_splits.items()}
+        for name, split in splits.items():
+            split.check(self.csr)
+            _check_same_classes(f"{self.name}, {name}", split, first)
+        if self.labels is not None:
+            labels = _checked_labels(self.name, self.labels, self.csr, first)
+            for name, split in splits.items():
+                _check_agrees(f"{self.name}, {name}", split, labels)
+            object.__setattr__(self, "labels", labels)
 
     @cached_property
     def graph(self) -> Any:
@@ -137,3 +163,41 @@ class Dataset:
                 f"fixed sizes, got {fractions}. Leave them out."
             )
         return self.node_split if seed == 0 else self.node_split.dealt(seed)
+
+
+def _check_same_classes(where: str, split: NodeSplit, first: NodeSplit) -> None:
+    (node_type, n), found = ((s.node_type, s.n_classes) for s in (first, split))
+    if found != (node_type, n):
+        raise DataError(
+            f"{where}: expected {n} classes of {node_type!r} as in node_split, got {found[1]} of "
+            f"{found[0]!r}. Give splits of the same labels."
+        )
+
+
+def _checked_labels(
+    name: str, labels: npt.NDArray[Any], hg: HeteroCSR, split: NodeSplit
+) -> npt.NDArray[np.int64]:
+    """One class a node, or -1."""
+    labels, n = np.asarray(labels), hg.n_nodes[split.node_type]
+    if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{name}: expected labels as {n} integers, one a node of type {split.node_type!r}, got "
+            f"{labels.dtype} of shape {labels.shape}. Give -1 where the class is unknown."
+        )
+    wrong = (labels < -1) | (labels >= split.n_classes)
+    if wrong.any():
+        raise DataError(
+            f"{name}: expected labels from -1, which is unknown, to {split.n_classes - 1}, got "
+            f"{labels[wrong][0]}. Correct it."
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def _check_agrees(where: str, split: NodeSplit, labels: npt.NDArray[np.int64]) -> None:
+    for node, label in (split.train, split.valid, split.test):
+        wrong = labels[node] != label
+        if wrong.any():
+            raise DataError(
+                f"{where}: expected node {node[wrong][0]} to be of class "
+                f"{labels[node][wrong][0]}, as in labels, got {label[wrong][0]}. Correct one."
+            )

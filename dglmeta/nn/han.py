@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu
 
-from dglmeta import ops
 from dglmeta.errors import ConfigError, DataError, SchemaError
-from dglmeta.graph import Adjacency, HeteroCSR, Homogeneous, MetaPath, Schema
-from dglmeta.graph.adjacency import id_dtype
+from dglmeta.graph import Adjacency, Homogeneous, MetaPath, Schema
 from dglmeta.graph.convert import as_csr
 from dglmeta.nn.encoder import Encoder, Features, Graph, check_widths, one_tensor
-from dglmeta.paths import metapath_product
+from dglmeta.nn.path_attention import ATTENTIONS, Neighbourhood, PathLevel, neighbourhood
 
 __all__ = ["HAN", "PathMessages"]
-
-_neighbourhoods: WeakKeyDictionary[HeteroCSR, dict[MetaPath, Adjacency]] = WeakKeyDictionary()
-"""What was computed of each graph, as long as it lives."""
 
 
 class PathMessages(NamedTuple):
@@ -32,8 +24,8 @@ class PathMessages(NamedTuple):
     """Number in the encoder's schema of each node type, in the order of the graph."""
     n_nodes: tuple[int, ...]
     """Nodes of each type, in the same order."""
-    adjacencies: tuple[Adjacency, ...]
-    """One a meta-path, (n, n) within its node type, with loops: rows attend to columns."""
+    near: tuple[Neighbourhood, ...]
+    """One a meta-path, within its node type."""
     wanted: tuple[bool, ...]
     """Whether any embedding is wanted of each type, in the same order."""
     rows: Tensor | None = None
@@ -68,6 +60,8 @@ class HAN(Encoder):
         Length of q.
     n_layers : int
         Layers, each with parameters of its own. The paper has one.
+    attention : {"pairs", "instances", "auto"}
+        What is attended along: see :func:`dglmeta.nn.path_attention.neighbourhood`.
 
     Raises
     ------
@@ -80,8 +74,8 @@ class HAN(Encoder):
     Notes
     -----
     Neighbourhoods are computed once for each HeteroCSR and path and kept as long as the graph is;
-    they hold every pair that the path joins, see :func:`dglmeta.estimate_product`. A step costs
-    O(their pairs * d_out). Dropout is left to the caller.
+    as pairs they hold every one that the path joins, see :func:`dglmeta.estimate_product`, and a
+    step costs O(their number * d_out). Dropout is left to the caller.
 
     References
     ----------
@@ -110,8 +104,13 @@ class HAN(Encoder):
         n_heads: int = 1,
         d_semantic: int = 128,
         n_layers: int = 1,
+        attention: str = "pairs",
     ) -> None:
         super().__init__()
+        if attention not in ATTENTIONS:
+            raise ConfigError(
+                f"HAN: expected attention among {list(ATTENTIONS)}, got {attention!r}."
+            )
         widths = {"d_in": d_in, "d_out": d_out, "n_heads": n_heads, "d_semantic": d_semantic}
         check_widths("HAN", **widths, n_layers=n_layers)
         if d_out % n_heads:
@@ -120,10 +119,10 @@ class HAN(Encoder):
             )
         self.node_types = schema.node_types
         self.metapaths = _closed_paths(schema, metapaths)
-        self.n_hops, self.d_out = n_layers, d_out
+        self.n_hops, self.d_out, self.attention = n_layers, d_out, attention
         path_types = [schema.node_types.index(path.source) for path in self.metapaths]
         self.stack = nn.ModuleList(
-            Level(len(schema.node_types), path_types, width, d_out, n_heads, d_semantic)
+            PathLevel(len(schema.node_types), path_types, width, d_out, n_heads, d_semantic)
             for width in (d_in, *[d_out] * (n_layers - 1))
         )
 
@@ -162,7 +161,7 @@ class HAN(Encoder):
         return PathMessages(
             tuple(self.node_types.index(name) for name in hg.schema.node_types),
             tuple(hg.n_nodes[name] for name in hg.schema.node_types),
-            tuple(_neighbourhood(hg, path).to(device) for path in self.metapaths),
+            tuple(neighbourhood(hg, p, self.attention).to(device) for p in self.metapaths),
             (True,) * len(self.node_types),
         )
 
@@ -213,61 +212,10 @@ class HAN(Encoder):
         beta: dict[int, Tensor] = {}
         for level in self.stack:
             for number, part in of_type.items():
-                of_type[number], weights = level(messages.adjacencies, number, part)
+                of_type[number], weights = level(messages.near, number, part)
                 beta.update(weights)
         parts = list(of_type.values()) or [h.new_zeros(0, self.d_out)]
         return torch.cat(parts), beta
-
-
-class Level(nn.Module):
-    """One layer: what belongs to a node type or to a meta-path lies at its number."""
-
-    def __init__(
-        self, n_types: int, path_types: list[int], d_in: int, d_out: int, n_heads: int, d_q: int
-    ) -> None:
-        super().__init__()
-        self.d_out, self.n_heads = d_out, n_heads
-        self.paths_of = {
-            number: [k for k, t in enumerate(path_types) if t == number]
-            for number in range(n_types)
-        }
-        with_paths = sorted(set(path_types))
-        self.place = {number: k for k, number in enumerate(with_paths)}
-        n, d_head = len(with_paths), d_out // n_heads
-        self.project = _glorot(n_types, d_in, d_out, fans=d_in + d_out)
-        # What a node adds to the scores of the edges it attends along, and of those to itself.
-        self.attend = _glorot(len(path_types), 2, n_heads, d_head, fans=2 * d_head + 1)
-        self.semantic_weight = _glorot(n, d_out, d_q, fans=d_out + d_q)
-        self.semantic_bias = nn.Parameter(torch.zeros(n, d_q))
-        self.query = _glorot(n, d_q, fans=d_q + 1)
-
-    def forward(
-        self, adjacencies: Sequence[Adjacency], number: int, x: Tensor
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """(n, d_out) embeddings of one node type, and the weight of each of its meta-paths."""
-        h = x @ self.project[number]
-        paths = self.paths_of[number]
-        if not paths:
-            return elu(h), {}
-        heads = h.unflatten(-1, (self.n_heads, self.d_out // self.n_heads))  # (n, H, d_head)
-        each = []
-        for k in paths:
-            attending, attended = ((heads * a).sum(-1) for a in self.attend[k])
-            y = ops.attention(adjacencies[k], attending, attended, heads)
-            each.append(elu(y.flatten(-2)))
-        z = torch.stack(each)  # (paths, n, d_out)
-        place = self.place[number]
-        keys = torch.tanh(z @ self.semantic_weight[place] + self.semantic_bias[place])
-        w = (keys @ self.query[place]).sum(-1) / max(len(x), 1)  # (paths,)
-        beta = torch.softmax(w, 0)
-        weights = dict(zip(paths, beta, strict=True))
-        return torch.tensordot(beta, z, 1), weights
-
-
-def _glorot(*shape: int, fans: int) -> nn.Parameter:
-    """Uniform in +-sqrt(6 / (fan in + fan out)), the fans of one of several stacked maps."""
-    bound = math.sqrt(6 / fans)
-    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 def _closed_paths(schema: Schema, metapaths: Sequence[MetaPath | str]) -> tuple[MetaPath, ...]:
@@ -289,18 +237,3 @@ def _closed_paths(schema: Schema, metapaths: Sequence[MetaPath | str]) -> tuple[
         if path in paths[:k]:
             raise SchemaError(f"HAN: expected each meta-path once, got '{path}' again. Drop it.")
     return tuple(paths)
-
-
-def _neighbourhood(hg: HeteroCSR, path: MetaPath) -> Adjacency:
-    """The pairs that a path joins, and every node with itself, each once."""
-    known = _neighbourhoods.setdefault(hg, {})
-    if path not in known:
-        from scipy.sparse import eye_array
-
-        joined = metapath_product(hg, path, sort=True)
-        n = hg.n_nodes[path.source]
-        # A sum of two bool matrices is their union.
-        near = (joined + eye_array(n, dtype=bool, format="csr")).sorted_indices()
-        indices = near.indices.astype(id_dtype(n), copy=False)
-        known[path] = Adjacency(near.indptr.astype("int64"), indices, None, n)
-    return known[path]

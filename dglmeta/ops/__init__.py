@@ -9,6 +9,7 @@ Batch with :func:`torch.func.vmap` or :func:`torch.func.jacrev`; the older ``is_
 """
 
 from dglmeta.ops.attention import attention
+from dglmeta.ops.block_attention import block_attention, pairs_meet_once
 from dglmeta.ops.sddmm import sddmm
 from dglmeta.ops.segment import gather_dst, gather_src, segment_max, segment_mean, segment_sum
 from dglmeta.ops.softmax import edge_softmax
@@ -16,9 +17,11 @@ from dglmeta.ops.spmm import spmm
 
 __all__ = [
     "attention",
+    "block_attention",
     "edge_softmax",
     "gather_dst",
     "gather_src",
+    "pairs_meet_once",
     "sddmm",
     "segment_max",
     "segment_mean",

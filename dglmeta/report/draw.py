@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["MAX_LINES", "Axes", "Line", "Picture", "picture", "value_range"]
+__all__ = ["MAX_LINES", "Axes", "Line", "Picture", "picture", "scatter_picture", "value_range"]
 
 # Okabe and Ito's colours, told apart by any eye; their yellow is too pale for a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B0527F", "#C77F00", "#3A9BD0", "#444444", "#882255")
@@ -90,6 +90,25 @@ def picture(
     elif len(named) > 1:
         _name_below(figure, named)
     return Picture(name, _in_words(title, named, axes, best), _png(figure))
+
+
+def scatter_picture(name: str, title: str, points: Any, label: Any) -> Picture:
+    """Draw points (n, 2) in the colours of their classes, which are told below; no axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((3.8, 4.0), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.02, ha="left", size=10, color=INK, parse_math=False)
+    ax = figure.add_subplot()
+    classes = np.unique(label)
+    for k in classes:
+        here = points[label == k]
+        ax.scatter(*here.T, s=4, lw=0, color=COLOURS[k % MAX_LINES], label=f"class {k}")
+    ax.set_axis_off()
+    figure.legend(loc="outside lower left", ncols=4, fontsize=8, frameon=False, markerscale=3)
+    alt = f"{title}: {len(points)} points of {len(classes)} classes."
+    return Picture(name, alt, _png(figure))
 
 
 def value_range(values: Sequence[float]) -> tuple[float, float]:

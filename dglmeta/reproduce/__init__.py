@@ -14,5 +14,7 @@ TABLES = (
     "same-table1",
     "same-table2",
     "same-figure3",
+    "hgcvae-main",
+    "hgcvae-ablation",
 )
 """What ``dglmeta reproduce`` can reproduce; ``selar-table2`` is in ``selar_table2.py``."""

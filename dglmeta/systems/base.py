@@ -237,6 +237,7 @@ class System(abc.ABC):
             "system": self.name,
             "data": ds.name,
             "device": self.device,
+            "protocol": "clean",
             **{
                 k: settings[k]
                 for k in ("encoder", "strategy", "method", "variant", "protocol")

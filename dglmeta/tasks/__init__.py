@@ -9,9 +9,12 @@ from dglmeta.tasks.base import (
     binary_losses,
     class_losses,
 )
+from dglmeta.tasks.clustering import cluster_scores, tsne
+from dglmeta.tasks.contrast import info_nce, progressive_negatives
 from dglmeta.tasks.distance import DistanceTask
 from dglmeta.tasks.episode_merge import merge_episodes
 from dglmeta.tasks.episodes import Episode, Episodes, Part
+from dglmeta.tasks.few_labels import classification_scores, probe_few_labels
 from dglmeta.tasks.few_shot import FEATURES, FewShotGraph, degree_profile
 from dglmeta.tasks.few_shot_batch import (
     FewShotBatch,
@@ -29,6 +32,7 @@ from dglmeta.tasks.link_holdout import LinkHoldout, hold_out_links
 from dglmeta.tasks.metapath import MetaPathTask
 from dglmeta.tasks.metrics import area_under_curve, class_metrics, link_metrics, ranking_metrics
 from dglmeta.tasks.node import NodeTask
+from dglmeta.tasks.path_neighbours import top_path_neighbours
 from dglmeta.tasks.primary import (
     LinkPrediction,
     NodeClassification,
@@ -36,6 +40,14 @@ from dglmeta.tasks.primary import (
     Recommendation,
     primary_task,
     split_of,
+)
+from dglmeta.tasks.reconstruction import (
+    enhanced_scaled_cosine,
+    enhanced_scaled_cosine_error,
+    gaussian_kl,
+    sampled_edge_bce,
+    scaled_cosine,
+    scaled_cosine_error,
 )
 from dglmeta.tasks.structure import (
     AUXILIARY,
@@ -86,17 +98,30 @@ __all__ = [
     "binary_losses",
     "class_losses",
     "class_metrics",
+    "classification_scores",
+    "cluster_scores",
     "cosine_scores",
     "deepwalk",
     "degree_profile",
+    "enhanced_scaled_cosine",
+    "enhanced_scaled_cosine_error",
     "evidence_loss",
+    "gaussian_kl",
     "graph_rows",
     "hold_out_links",
+    "info_nce",
     "link_metrics",
     "merge_episodes",
     "pair_logits",
     "primary_task",
+    "probe_few_labels",
+    "progressive_negatives",
     "ranking_metrics",
+    "sampled_edge_bce",
+    "scaled_cosine",
+    "scaled_cosine_error",
     "split_of",
     "task_graphs",
+    "top_path_neighbours",
+    "tsne",
 ]

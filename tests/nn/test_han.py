@@ -135,7 +135,7 @@ def test_a_single_path_is_dgls_attention_layer_along_it(n_heads):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_neighbourhoods_are_boolean_products_with_loops(path):
-    (adj,) = encoder(paths=[path]).messages(HG).adjacencies
+    (adj,) = encoder(paths=[path]).messages(HG).near
     assert adj.to_scipy().toarray().tolist() == reached(path).int().tolist()
 
 
@@ -199,8 +199,8 @@ def test_weights_of_edges_change_nothing():
 def test_neighbourhoods_are_computed_once_a_graph_and_go_with_it():
     hg = HeteroCSR.from_edges(EDGES, SIZES)
     first, again = encoder().messages(hg), encoder(paths=PATHS[1:]).messages(hg)
-    assert all(a is b for a, b in zip(first.adjacencies[1:], again.adjacencies, strict=True))
-    gone = weakref.ref(first.adjacencies[0])
+    assert all(a is b for a, b in zip(first.near[1:], again.near, strict=True))
+    gone = weakref.ref(first.near[0])
     del first, again, hg
     gc.collect()
     assert gone() is None

@@ -32,9 +32,9 @@ def test_every_printed_value_belongs_to_a_row(name):
     table = find_table(name)
     module = import_module(f"dglmeta.reproduce.{name.replace('-', '_')}")
     printed = getattr(module, "PRINTED", None)
-    if name in ("selar-table3", "same-figure3"):
+    if name in ("selar-table3", "same-figure3", "hgcvae-ablation"):
         assert printed is None
-    elif name.startswith("same"):  # not of every protocol and data set
+    elif name.startswith(("same", "hgcvae")):  # not of every protocol and data set
         assert set(printed) < set(table.rows)
     else:
         assert set(printed) == set(table.rows)
