@@ -27,6 +27,12 @@ __all__ = ["Hidden", "Posterior", "VariationalHAN"]
 MAX_LOG_SIGMA = 10.0
 """Bound of the absolute log of a standard deviation."""
 
+EPSILON = 1e-10
+"""Added to variances."""
+
+FIRST_LOG_SIGMA = -2.0
+"""Where it begins: noise of the size of mu would drown what the first steps could learn from."""
+
 
 class Posterior(NamedTuple):
     """A normal distribution a node."""
@@ -70,6 +76,9 @@ class VariationalHAN(nn.Module):
         Of the encoder, as for :class:`dglmeta.nn.HAN`. The decoder has one layer and one head.
     feature_dropout : float
         Of what the encoder's layers read, in training.
+    normalise : bool
+        Whether columns of H get mean 0 and variance 1 over all nodes. Means over thousands of
+        neighbours along a meta-path hardly differ from node to node.
 
     Notes
     -----
@@ -88,10 +97,11 @@ class VariationalHAN(nn.Module):
         n_layers: int = 1,
         d_semantic: int = 128,
         feature_dropout: float = 0.0,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         check_widths("VariationalHAN", n_paths=n_paths, n_nodes=n_nodes, d=d, n_layers=n_layers)
-        self.feature_dropout = feature_dropout
+        self.feature_dropout, self.normalise = feature_dropout, normalise
         self.identity = nn.Parameter(torch.randn(n_nodes, d) / d**0.5) if d_in == 0 else None
         width, paths = d_in or d, [0] * n_paths
         self.token = nn.Parameter(torch.zeros(width))
@@ -99,6 +109,8 @@ class VariationalHAN(nn.Module):
             PathLevel(1, paths, w, d, n_heads, d_semantic) for w in (width, *[d] * (n_layers - 1))
         )
         self.mu, self.log_sigma = nn.Linear(d, d), nn.Linear(d, d)
+        nn.init.zeros_(self.log_sigma.weight)
+        nn.init.constant_(self.log_sigma.bias, FIRST_LOG_SIGMA)
         self.to_decoder = nn.Linear(d, d, bias=False)
         self.decoder = PathLevel(1, paths, d, width, 1, d_semantic)
         self.contrast = nn.Sequential(nn.Linear(d, d), nn.ELU(), nn.Linear(d, d))
@@ -140,6 +152,8 @@ class VariationalHAN(nn.Module):
         for level in self.encoder:
             h = dropout(h, self.feature_dropout, self.training)
             h, _ = level(near, 0, h)
+        if self.normalise:
+            h = (h - h.mean(0)) / (h.var(0, correction=0) + EPSILON).sqrt()
         log_sigma = self.log_sigma(h).clamp(-MAX_LOG_SIGMA, MAX_LOG_SIGMA)
         return Posterior(self.mu(h), log_sigma)
 

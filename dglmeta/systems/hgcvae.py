@@ -4,7 +4,7 @@ At epoch t the features of a share rho(t) of the nodes are hidden, from few to m
 every node a normal posterior q_i = N(mu_i, sigma_i^2), from which z = mu + sigma * eps is drawn,
 and three losses are added up:
 
-    elbo      - E log p(edges of every meta-path | z) + KL(q || N(0, 1))      on sampled edges,
+    elbo      - E log p(edges of every meta-path | z) + KL(q || N(0, 1)), on sampled pairs,
     features  what a second HAN makes of z at the hidden nodes, by an enhanced scaled cosine error,
     contrast  g(z_i) is told from other nodes by a second draw z'_i of its own (InfoNCE). A share
               lambda(t) of the negatives are draws from posteriors, hard ones; the others are
@@ -107,7 +107,8 @@ class HGCVAE(System):
         if self.variant.generates:
             state.divergence = gaussian_kl(q.mu, q.log_sigma)
             elbo = state.edge_error(z, rng)
-            elbo = elbo + config.divergence_weight(epoch) * state.divergence.sum()
+            weight = config.divergence_weight(epoch) / state.n_nodes
+            elbo = elbo + weight * state.divergence.sum()
             found["elbo"] = config.elbo_weight * elbo
             found["features"] = config.feature_weight * self.feature_error(state, z, hidden)
         if self.variant.contrasts:

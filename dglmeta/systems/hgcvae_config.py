@@ -57,6 +57,8 @@ class Config:
         Widths and sizes of the encoder.
     dropout : float
         Of what the encoder reads.
+    normalise : bool
+        Whether what the encoder's layers give gets mean 0 and variance 1 in every column.
     mask_from, mask_to, mask_step : float
         Share of nodes whose features are hidden: from the first, by so much more an epoch, to the
         last. All 0 hides nothing, and the features of all nodes are to be told.
@@ -70,9 +72,10 @@ class Config:
     edges : int
         Edges of each meta-path drawn an epoch, and as many pairs that are none.
     kl_weight, kl_warm_up : float
-        Weight of the divergence of a node beside the mean error of a pair, reached at this share
-        of the epochs. There are about n times as many pairs as nodes, so 1 / n is the bound of the
-        likelihood; 1 makes the posterior collapse.
+        Weight of the divergence of all nodes beside the error of all pairs of nodes, where 1 is the
+        bound of the likelihood; reached at this share of the epochs. Beside the mean error of a
+        pair that is 1 / n times the mean divergence of a node. n times as much, which is how the
+        paper's formula may be read, makes the posterior collapse.
     temperature : float
         Of the contrast.
     negatives : int
@@ -103,6 +106,7 @@ class Config:
     n_layers: int = 1
     d_semantic: int = 128
     dropout: float = 0.3
+    normalise: bool = True
     mask_from: float = 0.5
     mask_to: float = 0.8
     mask_step: float = 0.005
@@ -111,7 +115,7 @@ class Config:
     error: str = "focal"
     gamma: float = 2.0
     edges: int = 20_000
-    kl_weight: float = 1e-3
+    kl_weight: float = 1.0
     kl_warm_up: float = 0.2
     temperature: float = 0.7
     negatives: int = 0

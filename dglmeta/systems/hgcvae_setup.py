@@ -180,7 +180,7 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
         model = VariationalHAN(
             len(paths), n, 0 if x is None else x.shape[1], config.d,
             n_heads=config.n_heads, n_layers=config.n_layers, d_semantic=config.d_semantic,
-            feature_dropout=config.dropout,
+            feature_dropout=config.dropout, normalise=config.normalise,
         )  # fmt: skip
         head = nn.Linear(config.d, ds.node_split.n_classes) if variant.labelled else None
     learned = [*model.parameters(), *(head.parameters() if head else ())]
