@@ -14,7 +14,7 @@ from dglmeta.kernels.rng import derive_seed
 from dglmeta.kernels.twins import namespace, twin
 from dglmeta.paths.chain import Array, check_ids, read_metapath
 from dglmeta.paths.frontier import array_of, beside
-from dglmeta.paths.route import Route
+from dglmeta.paths.route import Route, route_along
 
 __all__ = [
     "Density",
@@ -89,7 +89,7 @@ def metapath_connected(
             f"metapath_connected: expected as many sources as targets, got {len(source)} and "
             f"{len(target)}. Give one of each per pair."
         )
-    return are_connected(Route(hg, path), beside(hg, source), beside(hg, target))
+    return are_connected(route_along(hg, path), beside(hg, source), beside(hg, target))
 
 
 def estimate_density(hg: Any, metapath: MetaPath | str, n: int = 10_000, seed: int = 0) -> Density:
@@ -123,7 +123,7 @@ def estimate_density(hg: Any, metapath: MetaPath | str, n: int = 10_000, seed: i
     True
     """
     hg = as_csr(hg)
-    route = Route(hg, read_metapath(hg, metapath))
+    route = route_along(hg, read_metapath(hg, metapath))
     n_sources, n_targets = route.n_nodes[0], route.n_nodes[-1]
     if n_sources == 0 or n_targets == 0:
         return Density(0.0, 0.0)
@@ -166,7 +166,7 @@ def count_instances(hg: HeteroCSR, path: MetaPath, src: Array, dst: Array) -> Ar
     DataError
         If so many instances leave a source that a number might not fit into int64.
     """
-    route, src, dst = Route(hg, path), beside(hg, src), beside(hg, dst)
+    route, src, dst = route_along(hg, path), beside(hg, src), beside(hg, dst)
     if _most_paths(route) >= MOST_PATHS and _largest(route.n_paths(src)) >= MOST_PATHS:
         raise DataError(
             f"count_instances: expected fewer than 2**61 instances of '{path}' from a node, got "

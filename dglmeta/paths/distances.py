@@ -12,7 +12,7 @@ from dglmeta.graph import Adjacency, MetaPath, Step
 from dglmeta.kernels.cpu.walk import random_walks
 from dglmeta.paths.connected import are_connected
 from dglmeta.paths.frontier import as_heterograph
-from dglmeta.paths.route import Route
+from dglmeta.paths.route import route_along
 
 __all__ = ["draw_by_distance", "truncated_distances"]
 
@@ -57,7 +57,7 @@ def truncated_distances(
     distance = np.where(src == dst, 0, limit + 1)
     open_pairs = np.flatnonzero(src != dst)
     for k in range(1, limit + 1):
-        route = Route(hg, MetaPath((step,) * k))
+        route = route_along(hg, MetaPath((step,) * k))
         joined = are_connected(route, src[open_pairs], dst[open_pairs])
         distance[open_pairs[joined]] = k
         open_pairs = open_pairs[~joined]

@@ -17,7 +17,7 @@ from dglmeta.kernels.twins import is_on_device, namespace, to_host, twin
 from dglmeta.paths.chain import Array
 from dglmeta.paths.connected import are_connected, random_pairs
 from dglmeta.paths.product import metapath_product
-from dglmeta.paths.route import Route
+from dglmeta.paths.route import Route, route_along
 
 __all__ = ["Pairs", "by_source", "draw_from_product", "draw_sources", "is_small", "try_pairs"]
 
@@ -248,7 +248,7 @@ def draw_from_product(
     Small as it is, it is built on the host, where its entries come in the same order always.
     """
     if route.is_on_device:
-        there = Route(hg.host, route.path), to_host(sources)
+        there = route_along(hg.host, route.path), to_host(sources)
         src, dst = draw_from_product(where, hg.host, *there, n, seed, joined=joined)
         xp = namespace(sources)
         return xp.asarray(src), xp.asarray(dst)

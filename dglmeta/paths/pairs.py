@@ -26,7 +26,7 @@ from dglmeta.paths.draw import (
     try_pairs,
 )
 from dglmeta.paths.frontier import array_of, beside
-from dglmeta.paths.route import Route
+from dglmeta.paths.route import Route, route_along
 
 __all__ = ["sample_metapath_pairs", "sample_unconnected_pairs"]
 
@@ -162,7 +162,7 @@ def _sample(
     joined: bool,
 ) -> Pairs:
     hg = as_csr(hg)
-    route = Route(hg, read_metapath(hg, metapath))
+    route = route_along(hg, read_metapath(hg, metapath))
     _check_numbers(where, n, per_source)
     candidates = _candidates(where, hg, route, sources)
     if not joined:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import cached_property
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,7 +14,12 @@ from dglmeta.kernels.cpu.chain import Chain
 from dglmeta.kernels.twins import twin
 from dglmeta.paths.chain import Array
 
-__all__ = ["Meeting", "Route"]
+__all__ = ["Meeting", "Route", "route_along"]
+
+KEPT = 16
+"""Routes of a graph that are kept."""
+
+_routes: WeakKeyDictionary[HeteroCSR, OrderedDict[MetaPath, Route]] = WeakKeyDictionary()
 
 SAMPLE = 1024
 """Nodes and edges looked at to estimate how many edges a walk meets."""
@@ -34,32 +41,36 @@ class Meeting(NamedTuple):
 class Route:
     """The steps of a meta-path in a graph, in both directions, on the graph's device.
 
+    What it computes of the graph is kept: take it from :func:`route_along`, which keeps the routes
+    asked for last.
+
     Parameters
     ----------
-    hg : HeteroCSR
     path : MetaPath
-        Valid in the graph's schema.
+    n_nodes : tuple of int
+        Nodes of each type on the way.
+    steps : list of Adjacency
+        Step j leads from level j to level j + 1. They know nothing of their graph, which so may go
+        while the route is kept.
     """
 
-    def __init__(self, hg: HeteroCSR, path: MetaPath) -> None:
-        self.path = path
-        self.n_nodes = tuple(hg.n_nodes[node_type] for node_type in path.node_types)
-        self._hg = hg
+    def __init__(self, path: MetaPath, n_nodes: tuple[int, ...], steps: list[Adjacency]) -> None:
+        self.path, self.n_nodes, self._steps = path, n_nodes, steps
 
     @property
     def is_on_device(self) -> bool:
         """Whether the graph lies on a GPU."""
-        return self._hg.device != "cpu"
+        return self._steps[0].device != "cpu"
 
     @cached_property
     def forward(self) -> Chain:
         """Step j leads from level j to level j + 1."""
-        return _link([self._hg.step_adjacency(*step) for step in self.path.steps])
+        return _link(self._steps)
 
     @cached_property
     def backward(self) -> Chain:
         """Step j leads from level j + 1 to level j."""
-        return _link([self._hg.step_adjacency(*step.reversed()) for step in self.path.steps])
+        return _link([step.T for step in self._steps])
 
     @cached_property
     def onward(self) -> list[Array]:
@@ -79,7 +90,8 @@ class Route:
 
     def reversed(self) -> Route:
         """The route from the targets to the sources."""
-        return Route(self._hg, self.path.reverse())
+        back = [step.T for step in reversed(self._steps)]
+        return Route(self.path.reverse(), self.n_nodes[::-1], back)
 
     def meet(
         self, sources: Array | None, n_sources: float, targets: Array | None, n_pairs: float
@@ -98,8 +110,8 @@ class Route:
         n_pairs : float
             How many pairs: each is walked back for, until the walks meet.
         """
-        there = _edges_by_step(self.forward.indptr, self.forward.indices, sources)
-        back = _edges_by_step(self.backward.indptr[::-1], self.backward.indices[::-1], targets)
+        there = self._edges_by_step(sources)
+        back = self._edges_back(targets)
         best = Meeting(len(self.path), np.inf)
         for middle in range(max(1, len(self.path) - MOST_BACK), len(self.path) + 1):
             searched = sum(back[: len(self.path) - middle])
@@ -113,8 +125,40 @@ class Route:
 
     def edges_to_list(self, sources: Array) -> float:
         """Edges expected to be followed to list all that the sources are joined to."""
-        each = _edges_by_step(self.forward.indptr, self.forward.indices, sources)
-        return len(sources) * sum(each)
+        return len(sources) * sum(self._edges_by_step(sources))
+
+    def _edges_by_step(self, starts: Array | None) -> list[float]:
+        indptrs, indices = self.forward.indptr, self.forward.indices
+        return _followed(_mean_degree(indptrs[0], len(indices[0]), starts), self._met_there)
+
+    def _edges_back(self, starts: Array | None) -> list[float]:
+        indptrs, indices = self.backward.indptr, self.backward.indices
+        return _followed(_mean_degree(indptrs[-1], len(indices[-1]), starts), self._met_back)
+
+    @cached_property
+    def _met_there(self) -> list[tuple[float, int]]:
+        return _degrees_met(self.forward.indptr, self.forward.indices)
+
+    @cached_property
+    def _met_back(self) -> list[tuple[float, int]]:
+        return _degrees_met(self.backward.indptr[::-1], self.backward.indices[::-1])
+
+
+def route_along(hg: HeteroCSR, path: MetaPath) -> Route:
+    """The route of a meta-path, which is valid in the graph's schema.
+
+    The last ``KEPT`` of each graph are kept as long as it lives, with what they computed: tables of
+    steps, and 8 bytes a node of the types on the way.
+    """
+    routes = _routes.setdefault(hg, OrderedDict())
+    route = routes.pop(path, None)
+    if route is None:
+        steps = [hg.step_adjacency(*step) for step in path.steps]
+        route = Route(path, tuple(hg.n_nodes[t] for t in path.node_types), steps)
+    routes[path] = route
+    while len(routes) > KEPT:
+        routes.popitem(last=False)
+    return route
 
 
 def _link(steps: list[Adjacency]) -> Chain:
@@ -122,15 +166,18 @@ def _link(steps: list[Adjacency]) -> Chain:
     return chain
 
 
-def _edges_by_step(
-    indptrs: tuple[Array, ...], indices: tuple[Array, ...], starts: Array | None
-) -> list[float]:
+def _followed(first: float, met: list[tuple[float, int]]) -> list[float]:
     """Edges that a walk over all nodes reached from a start is expected to follow at each step."""
-    n_edges = [len(columns) for columns in indices]
-    expected = [_mean_degree(indptrs[0], n_edges[0], starts)]
-    for indptr, n, reached in zip(indptrs[1:], n_edges[1:], indices[:-1], strict=True):
-        expected.append(min(expected[-1] * _mean_degree(indptr, n, reached), float(n)))
+    expected = [first]
+    for degree, n_edges in met:
+        expected.append(min(expected[-1] * degree, float(n_edges)))
     return expected
+
+
+def _degrees_met(indptrs: tuple[Array, ...], indices: tuple[Array, ...]) -> list[tuple[float, int]]:
+    """Of each step but the first: the mean degree of nodes as the step before meets them, edges."""
+    steps = zip(indptrs[1:], indices[1:], indices[:-1], strict=True)
+    return [(_mean_degree(ptr, len(cols), met), len(cols)) for ptr, cols, met in steps]
 
 
 def _mean_degree(indptr: Array, n_edges: int, rows: Array | None) -> float:
