@@ -1,8 +1,8 @@
 """One file for every table of the papers.
 
 Beside them: ``table`` runs a table and judges it, ``runs`` trains what is missing, ``render``
-writes it down, ``selar_rows``, ``meta_graph_rows`` and ``same_rows`` hold what the tables of
-a system share.
+writes it down, ``selar_rows``, ``meta_graph_rows``, ``same_rows`` and ``hgcvae_rows`` hold what
+the tables of a system share.
 """
 
 __all__ = ["TABLES"]
