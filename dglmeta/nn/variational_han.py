@@ -180,7 +180,9 @@ class VariationalHAN(nn.Module):
         if self.identity is None:
             return _cosine((y * x[nodes]).sum(-1), y.norm(dim=-1), x[nodes].norm(dim=-1))
         gram = self.identity.T @ self.identity
-        length = ((y @ gram) * y).sum(-1).clamp(min=0).sqrt()
+        squared = ((y @ gram) * y).sum(-1)
+        some = squared > 0  # the root of 0 has no gradient
+        length = torch.where(some, squared, 1.0).sqrt() * some
         return _cosine((y * self.identity[nodes]).sum(-1), length, torch.ones_like(length))
 
 

@@ -87,6 +87,13 @@ def test_identity_features_are_as_one_hot_rows():
     one_hot = torch.eye(N, dtype=torch.float64)
     expected = torch.nn.functional.cosine_similarity(y @ model.identity.T, one_hot)
     torch.testing.assert_close(model.cosines(y, None, torch.arange(N)), expected)
+    y[2] = 0
+    y.requires_grad_()
+    cosines = model.cosines(y, None, torch.arange(N))
+    assert cosines[2] == 1
+    cosines.sum().backward()
+    assert torch.isfinite(y.grad).all()
+    assert torch.isfinite(model.identity.grad).all()
 
 
 def test_identity_reads_an_embedding_a_node(near):
