@@ -44,7 +44,6 @@ def _gtn(
 
 DATASETS: dict[str, Entry] = {
     "toy": Entry(toy),
-    "toy-papers": Entry(toy_papers),
     "planted": Entry(planted),
     "lastfm": Entry(
         read_lastfm,
@@ -200,6 +199,7 @@ DATASETS: dict[str, Entry] = {
             "item-[~rated]-user-[rated]-item",
         ),
     ),
+    "toy-papers": Entry(toy_papers),
     **HECO,
     **GRAPHS,
 }
