@@ -45,10 +45,9 @@ class HGCVAE(System):
     Examples
     --------
     >>> import dglmeta as dm
-    >>> ds = dm.load_dataset("planted", n_users=60)
-    >>> config = HGCVAE.Config(d=8, n_heads=2, epochs=2, probe_repeats=2)
-    >>> HGCVAE(config).fit(ds).embed()["user"].shape  # doctest: +SKIP
-    (60, 8)
+    >>> config = HGCVAE.Config(d=8, n_heads=2, epochs=2, edges=50, probe_repeats=2)
+    >>> HGCVAE(config).fit(dm.load_dataset("toy-papers")).embed()["paper"].shape
+    (90, 8)
     """
 
     name = "hgcvae"
