@@ -60,8 +60,9 @@ def neighbourhood(hg: HeteroCSR, path: MetaPath, attention: str = "pairs") -> Ne
     attention : {"pairs", "instances", "auto"}
         Each node that at least one instance of the path joins, and the node itself, once. Or as
         often as the two meet half-way, of paths that go there and back: for author-paper-author
-        the papers they share; pairs are then never listed. "auto" takes the second where it is
-        the same, because no two nodes meet twice, and the first elsewhere.
+        the papers they share; pairs are then never listed. "auto" takes the second where every
+        node has one block, so that no two meet twice and both are the same, and the first
+        elsewhere: where nodes have many blocks and blocks few nodes, pairs are quicker.
 
     Raises
     ------

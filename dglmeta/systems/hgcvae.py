@@ -10,7 +10,7 @@ and three losses are added up:
               lambda(t) of the negatives are draws from posteriors, hard ones; the others are
               corrupted by dropout, easy ones. Nodes near i along the meta-paths are left out.
 
-mu of the whole input is the embedding. Nothing of the number of pairs of nodes is kept.
+mu of the whole input is the embedding. Nothing of n x n numbers is built.
 
 Source: arXiv 2310.11102. The paper leaves schedules, weights and forms open: see the settings.
 """

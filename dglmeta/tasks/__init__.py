@@ -45,7 +45,6 @@ from dglmeta.tasks.reconstruction import (
     enhanced_scaled_cosine,
     enhanced_scaled_cosine_error,
     gaussian_kl,
-    sampled_edge_bce,
     scaled_cosine,
     scaled_cosine_error,
 )
@@ -117,7 +116,6 @@ __all__ = [
     "probe_few_labels",
     "progressive_negatives",
     "ranking_metrics",
-    "sampled_edge_bce",
     "scaled_cosine",
     "scaled_cosine_error",
     "split_of",

@@ -1,24 +1,18 @@
-"""Errors of what an auto-encoder tells: features by cosines, edges of drawn pairs, divergence."""
+"""Errors of what an auto-encoder tells: features by cosines, and the divergence of a posterior."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from dglmeta.errors import ConfigError, DataError
-from dglmeta.graph import Adjacency
-from dglmeta.ops.backend import bridge_to
 
 __all__ = [
     "FORMS",
     "enhanced_scaled_cosine",
     "enhanced_scaled_cosine_error",
     "gaussian_kl",
-    "sampled_edge_bce",
     "scaled_cosine",
     "scaled_cosine_error",
 ]
@@ -51,6 +45,7 @@ def scaled_cosine(cosine: Tensor, gamma: float) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> scaled_cosine(torch.tensor([1.0, 0.5, -1.0]), gamma=2)
     tensor([0.0000, 0.2500, 4.0000])
     """
@@ -83,6 +78,7 @@ def enhanced_scaled_cosine(cosine: Tensor, gamma: float, form: str = "focal") ->
 
     Examples
     --------
+    >>> import torch
     >>> enhanced_scaled_cosine(torch.tensor([0.5, 0.0]), gamma=1)
     tensor([0.0719, 0.3466])
     >>> enhanced_scaled_cosine(torch.tensor([1.0, 0.0]), gamma=1, form="log")
@@ -120,6 +116,7 @@ def scaled_cosine_error(x_hat: Tensor, x: Tensor, gamma: float) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.tensor([[3.0, 0.0], [0.0, 0.0]])
     >>> scaled_cosine_error(torch.ones(2, 2), x, gamma=1)
     tensor([0.2929, 0.0000])
@@ -135,69 +132,6 @@ def enhanced_scaled_cosine_error(
     Parameters, errors and the guard are those of :func:`scaled_cosine_error`, and ``form``.
     """
     return _of_rows(x_hat, x, lambda cosine: enhanced_scaled_cosine(cosine, gamma, form))
-
-
-def sampled_edge_bce(z: Tensor, adj: Adjacency, n_edges: int, generator: torch.Generator) -> Tensor:
-    """Mean binary cross-entropy of drawn edges and of as many pairs that are none, a scalar.
-
-    Logits are z_i . z_j. Never is anything as large as N x N.
-
-    Parameters
-    ----------
-    z : (N, d) float
-        Embeddings.
-    adj : Adjacency
-        (N, N). Its edges are drawn with replacement.
-    n_edges : int
-        At least 1.
-    generator : torch.Generator
-
-    Returns
-    -------
-    loss : scalar
-        In nats: half the mean over edges and half that over the other pairs.
-
-    Raises
-    ------
-    ConfigError
-        If n_edges is below 1.
-    DataError
-        If the adjacency is not of the N nodes, or has no edges.
-
-    Notes
-    -----
-    The other pairs are uniform; each is looked for among the edges by bisection, O(log degree), and
-    drawn again, once, if it is one or joins a node to itself. What is one still is left out: where
-    a share s of all pairs are edges, about s^2 of the n. Device generators draw on their device.
-
-    References
-    ----------
-    The expectation of log p(A | Z) in HGCVAE, arXiv 2310.11102, estimated; Kipf and Welling, arXiv
-    1611.07308, weigh all pairs.
-
-    Examples
-    --------
-    >>> adj = Adjacency.from_coo([0, 1, 2], [1, 2, 0], (3, 3))
-    >>> sampled_edge_bce(torch.zeros(3, 2), adj, 99, torch.Generator().manual_seed(0))
-    tensor(0.6931)
-    """
-    _check_edges(z, adj, n_edges)
-    lists = adj.to(z.device.type)
-    tensor = bridge_to(lists).tensor
-    indptr, indices = tensor(lists.indptr), tensor(lists.indices)
-    n = len(z)
-
-    def draw(below: int, *shape: int) -> Tensor:
-        device = generator.device
-        return torch.randint(below, shape, generator=generator, device=device).to(z.device)
-
-    at = draw(lists.n_edges, n_edges)
-    joined = _logits(z, torch.searchsorted(indptr, at, right=True) - 1, indices[at])
-    pairs, again = draw(n, 2, n_edges), draw(n, 2, n_edges)
-    pairs = torch.where(_no_negatives(indptr, indices, pairs), again, pairs)
-    kept = ~_no_negatives(indptr, indices, pairs)
-    apart = softplus(_logits(z, *pairs)) * kept
-    return (softplus(-joined).mean() + apart.sum() / kept.sum().clamp(min=1)) / 2
 
 
 def gaussian_kl(mu: Tensor, log_sigma: Tensor) -> Tensor:
@@ -216,6 +150,7 @@ def gaussian_kl(mu: Tensor, log_sigma: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
     tensor([0.5000, 0.0000])
     """
@@ -241,36 +176,6 @@ def _of_rows(x_hat: Tensor, x: Tensor, error: Callable[[Tensor], Tensor]) -> Ten
     return error((x_hat * x).sum(1) * scale).where(some, 0)
 
 
-def _logits(z: Tensor, src: Tensor, dst: Tensor) -> Tensor:
-    return (z.index_select(0, src) * z.index_select(0, dst)).sum(1)
-
-
-def _no_negatives(indptr: Tensor, indices: Tensor, pairs: Tensor) -> Tensor:
-    """(n,) whether pairs (2, n) are edges, by bisection in sorted rows, or a node with itself."""
-    src, dst = pairs
-    low, end = indptr[src], indptr[src + 1]
-    high = end
-    for _ in range(int((indptr[1:] - indptr[:-1]).max()).bit_length()):
-        middle = (low + high) // 2
-        before = (low < high) & (indices[middle.clamp(max=len(indices) - 1)] < dst)
-        low, high = torch.where(before, middle + 1, low), torch.where(before, high, middle)
-    met = indices[low.clamp(max=len(indices) - 1)] == dst
-    found: Tensor = ((low < end) & met) | (src == dst)
-    return found
-
-
 def _check_gamma(where: str, gamma: float) -> None:
     if not gamma >= 1:
         raise ConfigError(f"{where}: expected gamma >= 1, got {gamma}. 1 to 3 is usual.")
-
-
-def _check_edges(z: Any, adj: Adjacency, n_edges: int) -> None:
-    if n_edges < 1:
-        raise ConfigError(
-            f"sampled_edge_bce: expected n_edges >= 1, got {n_edges}. Draw at least one."
-        )
-    if z.ndim != 2 or adj.shape != (len(z), len(z)) or not adj.n_edges:
-        raise DataError(
-            f"sampled_edge_bce: expected embeddings (N, d) and edges between the N, got "
-            f"{tuple(z.shape)} and {adj!r}. Give a meta-path from one node type to itself."
-        )
