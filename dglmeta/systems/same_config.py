@@ -8,8 +8,13 @@ from typing import NamedTuple
 from dglmeta.errors import ConfigError
 from dglmeta.nn.multi_task import NORMS, TASKS
 from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.tasks.episode_parts import Shares
 
 __all__ = ["VARIANTS", "Config", "Variant"]
+
+
+MOST_HELD_OUT = 80
+"""Per cent of a graph's edges in support and target together."""
 
 
 class Variant(NamedTuple):
@@ -75,6 +80,9 @@ class Config:
         Whether the heads of graphs and links have a layer of their own before the last.
     batch : int
         Graphs an episode, dealt to its tasks.
+    shares : tuple of int
+        Per cent in support: of graphs, of each class of nodes, of a graph's edges; and of edges in
+        target. The published protocol has its own.
     inner_steps, inner_lr : int, float
         Gradient steps on the support sets, and their size.
     order : int
@@ -103,6 +111,7 @@ class Config:
     residual: bool = True
     hidden: bool = True
     batch: int = 16
+    shares: tuple[int, ...] = tuple(Shares())
     inner_steps: int = 1
     inner_lr: float = 0.04
     order: int = 2
@@ -132,6 +141,7 @@ class Config:
         if not 0 <= self.averaging < 1:
             raise ConfigError(f"{where}: expected averaging in [0, 1), got {self.averaging}.")
         self._check_tasks(where)
+        self._check_shares(where)
 
     def _check_tasks(self, where: str) -> None:
         for name, least in (("tasks", 1), ("judged", 0)):
@@ -156,6 +166,16 @@ class Config:
             raise ConfigError(
                 f"{where}: expected task_weights to be numbers >= 0, got "
                 f"{list(self.task_weights)}. Correct them."
+            )
+
+    def _check_shares(self, where: str) -> None:
+        fits = len(self.shares) == len(Shares()) and all(
+            isinstance(share, int) and 0 < share < 100 for share in self.shares
+        )
+        if not fits or sum(self.shares[2:]) > MOST_HELD_OUT:
+            raise ConfigError(
+                f"{where}: expected four shares of 1 to 99 per cent, of edges {MOST_HELD_OUT} in "
+                f"all at most, got {list(self.shares)}. Give such as {list(Shares())}."
             )
 
     @property

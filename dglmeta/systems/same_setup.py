@@ -20,6 +20,7 @@ from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
+from dglmeta.tasks.episode_parts import Shares
 from dglmeta.tasks.episodes import Episode, Episodes
 from dglmeta.tasks.graph_layout import task_graphs
 from dglmeta.tasks.graph_rows import GraphRows, graph_rows
@@ -136,8 +137,9 @@ class State:
             "joint": variant.adapts != "all",
             "every": not variant.adapts,
         }
-        kind = PublishedEpisodes if self.published else Episodes
-        return kind(self.rows, tasks, **options)
+        if self.published:
+            return PublishedEpisodes(self.rows, tasks, **options)
+        return Episodes(self.rows, tasks, shares=Shares(*self.config.shares), **options)
 
 
 def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:

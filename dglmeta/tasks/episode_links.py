@@ -14,9 +14,6 @@ __all__ = ["LinkSplit", "draw_distinct", "non_edges", "split_links"]
 
 Ids = npt.NDArray[np.int64]
 
-HELD_OUT = 20
-"""Per cent of a graph's edges, rounded, in support and in target."""
-
 LEAST_EDGES = 3
 
 
@@ -29,38 +26,46 @@ class LinkSplit(NamedTuple):
     """(n, 2) rows of the ends; all edges of graphs that serve other tasks among them."""
 
 
-def split_links(deal: Deal, rng: np.random.Generator) -> LinkSplit:
+def split_links(
+    deal: Deal, rng: np.random.Generator, *, support: int = 20, target: int = 20
+) -> LinkSplit:
     """Hold out links of each graph for support and target, and draw negatives for both.
 
     Parameters
     ----------
     deal : Deal
     rng : numpy.random.Generator
+    support, target : int
+        Per cent of a graph's edges in either part, rounded, one edge at least; 80 in all at most.
 
     Notes
     -----
-    Of each graph as many edges in support as in target, one at least. One with fewer than 3 edges,
-    or in which all nodes are joined, is for messages only. Negatives are a uniform subset of the
+    A graph with fewer than 3 edges, or in which all nodes are joined, is for messages only. Negatives are a uniform subset of the
     pairs that no edge of the whole graph joins, none in both parts; where there are too few, the
     parts share all of them.
     """
     serves = deal.serves("lp")
     n_nodes, n_edges = deal.rows.n_nodes[deal.number], deal.rows.n_edges[deal.number]
     n_free = n_nodes * (n_nodes - 1) // 2 - n_edges
-    n_held = np.rint(n_edges * (HELD_OUT / 100)).astype(np.int64).clip(1)
-    n_held *= serves & (n_edges >= LEAST_EDGES) & (n_free > 0)
+    asked = serves & (n_edges >= LEAST_EDGES) & (n_free > 0)
+    n_target, n_support = (
+        asked * np.rint(n_edges * (percent / 100)).astype(np.int64).clip(1)
+        for percent in (target, support)
+    )
+    n_both = n_target + n_support
 
     edge = np.flatnonzero(serves[deal.place_of_edge])
-    n = n_held[deal.place_of_edge[edge]]
-    rank = random_ranks(deal.place_of_edge[edge], rng)
-    in_target, in_support = rank < n, (n <= rank) & (rank < 2 * n)
+    place = deal.place_of_edge[edge]
+    rank = random_ranks(place, rng)
+    in_target = rank < n_target[place]
+    in_support = ~in_target & (rank < n_both[place])
     heard = np.ones(len(deal.edges), bool)
     heard[edge[in_target | in_support]] = False
 
-    n_wanted = np.minimum(2 * n_held, n_free)
+    n_wanted = np.minimum(n_both, n_free)
     place, pairs = _draw_non_edges(deal, n_free, n_wanted, rng)
     nth = np.arange(len(place)) - pointers(n_wanted)[place]
-    late = nth >= (n_wanted - n_wanted // 2)[place]
+    late = nth >= (n_wanted - n_wanted * n_support // n_both.clip(1))[place]
     return LinkSplit(
         _asked(deal, edge[in_support], place[late], pairs[late]),
         _asked(deal, edge[in_target], place[~late], pairs[~late]),

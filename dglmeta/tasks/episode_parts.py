@@ -18,18 +18,35 @@ from dglmeta.tasks.graph_layout import layout_edges, layout_rows
 from dglmeta.tasks.graph_rows import GraphRows
 from dglmeta.tasks.spans import pointers, spans
 
-__all__ = ["Asked", "Deal", "deal_graphs", "random_ranks", "split_graphs", "split_nodes"]
+__all__ = [
+    "Asked",
+    "Deal",
+    "Shares",
+    "deal_graphs",
+    "random_ranks",
+    "split_graphs",
+    "split_nodes",
+]
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-SUPPORT_GRAPHS = 60
-SUPPORT_NODES = 30
-"""Per cent, rounded down."""
-
 RANDOM_BITS = 40
 """Of the keys by which groups are put in random order."""
+
+
+class Shares(NamedTuple):
+    """Per cent of what is asked about that is asked in a part; the defaults are the published."""
+
+    graphs: int = 60
+    """Of a share of graphs, rounded down, in support; the others are target."""
+    nodes: int = 30
+    """Of each class of nodes, rounded down, in support; the others are target."""
+    links: int = 20
+    """Of a graph's edges, rounded, in support."""
+    target_links: int = 20
+    """Of a graph's edges, rounded, in target; messages run over what is left."""
 
 
 class Asked(NamedTuple):
@@ -144,22 +161,24 @@ def deal_graphs(
     return Deal(rows, tasks, number, pointers(share.ravel()))
 
 
-def split_graphs(deal: Deal) -> tuple[Asked, Asked]:
-    """Support and target of the classes of graphs: the first 60 % of each share, and the rest.
+def split_graphs(deal: Deal, support: int = 60) -> tuple[Asked, Asked]:
+    """Support and target of the classes of graphs: a percentage of each share, and the rest.
 
     The share is in random order already. Neither is empty where the share has two graphs.
     """
     place = np.flatnonzero(deal.serves("gc"))
     batch = deal.batch[place]
     n_each = np.bincount(batch, minlength=deal.n_batches)
-    n_support = np.minimum((n_each * SUPPORT_GRAPHS // 100).clip(1), n_each - 1)
+    n_support = np.minimum((n_each * support // 100).clip(1), n_each - 1)
     begin = pointers(n_each)[:-1]
     early = np.arange(len(place)) - begin[batch] < n_support[batch]
     return _parts(place, deal.rows.classes("graphs")[deal.number[place]], batch, early)
 
 
-def split_nodes(deal: Deal, rng: np.random.Generator) -> tuple[Asked, Asked]:
-    """Support and target of the classes of nodes: of each class 30 % at random, and the rest.
+def split_nodes(
+    deal: Deal, rng: np.random.Generator, support: int = 30
+) -> tuple[Asked, Asked]:
+    """Support and target of the classes of nodes: a percentage of each at random, and the rest.
 
     The class is that within a mini-batch; one of two nodes or more has a node in either part.
     Nodes of a negative class are not asked about.
@@ -169,7 +188,7 @@ def split_nodes(deal: Deal, rng: np.random.Generator) -> tuple[Asked, Asked]:
     label, batch = label[row], deal.batch[deal.place_of_row[row]]
     group = batch * (label.max(initial=0) + 1) + label
     n_each = np.bincount(group)
-    n_support = np.maximum(n_each * SUPPORT_NODES // 100, n_each >= 2)
+    n_support = np.maximum(n_each * support // 100, n_each >= 2)
     early = random_ranks(group, rng) < n_support[group]
     return _parts(row, label, batch, early)
 
@@ -184,5 +203,5 @@ def random_ranks(group: Ids, rng: np.random.Generator) -> Ids:
 
 
 def _parts(rows: Ids, label: Ids, batch: Ids, early: Mask) -> tuple[Asked, Asked]:
-    support, target = (Asked(rows[part], label[part], batch[part]) for part in (early, ~early))
-    return support, target
+    first, second = (Asked(rows[part], label[part], batch[part]) for part in (early, ~early))
+    return first, second

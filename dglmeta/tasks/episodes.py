@@ -5,7 +5,8 @@
     lp   20 % of a graph's edges are support, 20 % target; messages run over the rest in both,
          and either comes with as many pairs that no edge of the graph joins
 
-Source: SAME, arXiv 2201.03326, section 4, with choices at random and drawn anew for each pass.
+or other shares. Source: SAME, arXiv 2201.03326, section 4, with choices at random and drawn anew
+for each pass.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from dglmeta.errors import ConfigError, DataError
 from dglmeta.nn.multi_task import TASKS
 from dglmeta.tasks.episode_layout import Episode, Part, build_episodes
 from dglmeta.tasks.episode_links import split_links
-from dglmeta.tasks.episode_parts import Asked, Deal, deal_graphs, split_graphs, split_nodes
+from dglmeta.tasks.episode_parts import (
+    Asked,
+    Deal,
+    Shares,
+    deal_graphs,
+    split_graphs,
+    split_nodes,
+)
 from dglmeta.tasks.graph_rows import GraphRows
 from dglmeta.tasks.spans import check_numbers
 
@@ -45,6 +53,8 @@ class Episodes:
     every : bool
         Whether each graph serves every task and all is asked in the target, which is the support,
         too: multi-task learning without adaptation.
+    shares : Shares
+        How much is support.
     dtype : torch.dtype
         float32 or float64, of all but ids and classes.
 
@@ -73,10 +83,11 @@ class Episodes:
         batch: int = 16,
         joint: bool = False,
         every: bool = False,
+        shares: Shares = Shares(),
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.rows, self.tasks, self.batch = rows, tuple(tasks), batch
-        self.joint, self.every, self.dtype = joint, every, dtype
+        self.joint, self.every, self.shares, self.dtype = joint, every, shares, dtype
         _check_tasks(rows, self.tasks)
         self._check_size("a batch", batch)
 
@@ -109,7 +120,7 @@ class Episodes:
         self._check_size("graphs", len(numbers))
         n_batches = max(1, min(round(len(numbers) / self.batch), len(numbers) // self.least))
         deal = deal_graphs(self.rows, self.tasks, numbers, n_batches, rng, every=self.every)
-        support, target, heard = _ask(deal, rng)
+        support, target, heard = _ask(deal, self.shares, rng)
         if self.every:
             support = target = {t: _merged(support[t], target[t]) for t in self.tasks}
         return build_episodes(deal, support, target, heard, joint=self.joint, dtype=self.dtype)
@@ -122,16 +133,20 @@ class Episodes:
             )
 
 
-def _ask(deal: Deal, rng: np.random.Generator) -> tuple[dict[str, Asked], dict[str, Asked], Ids]:
+def _ask(
+    deal: Deal, shares: Shares, rng: np.random.Generator
+) -> tuple[dict[str, Asked], dict[str, Asked], Ids]:
     """What support and target ask of each task, and the edges that messages run over."""
     splits: dict[str, tuple[Asked, Asked]] = {}
     heard = deal.edges
     if "gc" in deal.tasks:
-        splits["gc"] = split_graphs(deal)
+        splits["gc"] = split_graphs(deal, shares.graphs)
     if "nc" in deal.tasks:
-        splits["nc"] = split_nodes(deal, rng)
+        splits["nc"] = split_nodes(deal, rng, shares.nodes)
     if "lp" in deal.tasks:
-        *split, heard = split_links(deal, rng)
+        *split, heard = split_links(
+            deal, rng, support=shares.links, target=shares.target_links
+        )
         splits["lp"] = split[0], split[1]
     support, target = ({task: split[k] for task, split in splits.items()} for k in (0, 1))
     return support, target, heard

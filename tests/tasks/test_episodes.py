@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 from dglmeta.data import toy_graphs
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.nn.multi_task import TASKS, Question, TaskGraphs
+from dglmeta.tasks.episode_parts import Shares
 from dglmeta.tasks.episodes import Episode, Episodes, Part
 from dglmeta.tasks.graph_layout import layout_rows, task_graphs
 from dglmeta.tasks.graph_rows import GraphRows, graph_rows
@@ -402,3 +403,31 @@ def test_tasks_without_classes_are_refused(rows, task, what):
     bare = GraphRows(rows.node_ptr, rows.x, rows.edges, rows.edge_ptr)
     with pytest.raises(DataError, match=rf"expected classes of {what} for the task '{task}'"):
         Episodes(bare, [task])
+
+
+def test_other_shares_are_kept_and_the_rest_is_heard(rows):
+    shares = Shares(graphs=25, nodes=50, links=10, target_links=30)
+    for episode in draw(rows, shares=shares, batch=24):
+        support, target = (part.questions for part in episode[1:])
+        n = len(support["gc"].rows) + len(target["gc"].rows)
+        assert len(support["gc"].rows) == n // 4
+        for label in range(3):
+            few, other = (int((q["nc"].label == label).sum()) for q in (support, target))
+            assert few == max((few + other) // 2, int(few + other >= 2))
+        asked = [asked_links(rows, part) for part in episode[1:]]
+        numbers = [b for b in graphs_of(rows, episode.support.graphs, 2) if b not in ODD]
+        n_edges = rows.n_edges[numbers]
+        for (edges, negatives), percent in zip(asked, (10, 30), strict=True):
+            assert len(edges) == np.rint(n_edges * percent / 100).clip(1).sum()
+            assert len(negatives) == len(edges)
+        assert not set(asked[0][0]) & set(asked[1][0])
+        assert not set(asked[0][1]) & set(asked[1][1])
+
+
+def test_where_negatives_are_few_both_parts_have_their_share_of_them():
+    graph = nx.complete_graph(8)
+    graph.remove_edges_from([(0, 1), (2, 3), (4, 5)])
+    (episode,) = draw(table([graph] * 2), ("lp",), shares=Shares(links=20, target_links=40))
+    for part, n in zip(episode[1:], (5, 10), strict=True):
+        assert part.questions["lp"].label.sum() == 2 * n
+    assert [int((1 - part.questions["lp"].label).sum()) for part in episode[1:]] == [2, 4]
