@@ -10,8 +10,10 @@ from dglmeta.data.files import DataFile
 from dglmeta.data.graph_catalogue import GRAPHS
 from dglmeta.data.gtn import ACM, IMDB, GtnLayout, read_gtn_acm, read_gtn_imdb
 from dglmeta.data.heco_files import HECO
+from dglmeta.data.planetoid_files import PLANETOID
 from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.synthetic import planted, toy
+from dglmeta.data.synthetic_citations import toy_citations
 from dglmeta.data.synthetic_papers import toy_papers
 
 __all__ = ["DATASETS", "Entry"]
@@ -201,6 +203,8 @@ DATASETS: dict[str, Entry] = {
     ),
     "toy-papers": Entry(toy_papers),
     **HECO,
+    "toy-citations": Entry(toy_citations),
+    **PLANETOID,
     **GRAPHS,
 }
 """Every registered data set by name."""

@@ -265,7 +265,7 @@ def test_options_reach_the_generator_and_the_reader(data_dir):
     assert (one != other).any()
 
 
-@pytest.mark.parametrize("name", ["toy", "planted", "toy-graphs"])
+@pytest.mark.parametrize("name", ["toy", "planted", "toy-papers", "toy-citations", "toy-graphs"])
 def test_a_data_set_that_is_made_up_needs_no_files(name):
     ds = load_dataset(name)
     assert ds.name == name
