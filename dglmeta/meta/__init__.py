@@ -1,5 +1,6 @@
 """Bilevel updates over parameter dicts and closures; nothing here knows what a graph is."""
 
+from dglmeta.meta.evolution import Evolution
 from dglmeta.meta.functional import (
     Linearization,
     Params,
@@ -20,6 +21,8 @@ from dglmeta.meta.hypergradient import (
     weight_hypergradient,
 )
 from dglmeta.meta.maml import OuterGradient, adapt, outer_gradient
+from dglmeta.meta.search import Leaders, RandomSearch, Searcher, Space
+from dglmeta.meta.tree_search import TreeSearch
 from dglmeta.meta.unrolled import (
     UnrolledGradient,
     clip_gradients,
@@ -29,11 +32,17 @@ from dglmeta.meta.unrolled import (
 )
 
 __all__ = [
+    "Evolution",
     "Fold",
     "Hypergradient",
+    "Leaders",
     "Linearization",
     "OuterGradient",
     "Params",
+    "RandomSearch",
+    "Searcher",
+    "Space",
+    "TreeSearch",
     "UnrolledGradient",
     "WeightHypergradient",
     "adam_step_sizes",

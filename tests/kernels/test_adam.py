@@ -1,0 +1,45 @@
+"""The Adam kernel against its formulas."""
+
+import numpy as np
+import pytest
+
+from dglmeta.kernels.cpu.adam import CHUNK, adam
+from dglmeta.kernels.cpu.pool import set_num_threads
+
+
+def start(shape, dtype):
+    rng = np.random.default_rng(0)
+    p, g, m = (rng.normal(size=shape).astype(dtype) for _ in range(3))
+    return p, g, m, rng.random(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 7, CHUNK, 2 * CHUNK + 3])
+def test_a_step_equals_the_formulas(n, dtype):
+    arrays = start((3, n), dtype)
+    p, g, m, v = (a.astype(np.float64) for a in arrays)
+    rate, t, (b1, b2), eps, decay = np.array([0.1, 0.0, 2.0]), 4, (0.8, 0.95), 1e-3, 0.2
+    adam(*arrays, rate, t, (b1, b2), eps, decay)
+    slope = g + decay * p
+    m, v = b1 * m + (1 - b1) * slope, b2 * v + (1 - b2) * slope**2
+    p -= rate[:, None] * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+    bound = 1e-12 if dtype == np.float64 else 1e-5
+    for got, expected in zip(arrays, (p, g, m, v), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=bound, atol=bound)
+
+
+def test_threads_do_not_change_a_bit():
+    one, more = (start((5, 3 * CHUNK + 1), np.float32) for _ in range(2))
+    try:
+        for threads, arrays in ((1, one), (3, more)):
+            set_num_threads(threads)
+            adam(*arrays, np.full(5, 0.1), 1, (0.9, 0.999), 1e-8, 0.0)
+    finally:
+        set_num_threads(None)
+    for a, b in zip(one, more, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_numbers_are_no_work():
+    adam(*start((0, 4), np.float32), np.zeros(0), 1, (0.9, 0.999), 1e-8, 0.0)
+    adam(*start((2, 0), np.float32), np.zeros(2), 1, (0.9, 0.999), 1e-8, 0.0)
