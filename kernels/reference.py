@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.kernels.cpu.chain import Chain
+from dglmeta.kernels.cpu.expression import CODES, EPS
 from dglmeta.kernels.cpu.negative import NEGATIVES, NUMBERS
 from dglmeta.kernels.cpu.path_try import MOST_PATHS
 from dglmeta.kernels.cpu.sample import NEIGHBOURS
@@ -442,3 +443,57 @@ def hub_edges(
     found = [row[np.isin(indices[row], nodes)] for row in rows]
     at = np.concatenate([np.zeros(0, np.int64), *found])
     return np.append(0, np.cumsum([len(row) for row in found])), indices[at], ids[at]
+
+
+# Expressions.
+
+
+def evaluate_expressions(
+    programs: Array, constants: Array, u: Array, y: Array, counts: Array
+) -> tuple[Array, Array]:
+    """A stack of pairs of arrays, the second None where there is no logit below."""
+    both = [
+        _evaluate(program, numbers, u[b % len(u)], y, np.broadcast_to(counts, y.shape))
+        for b, (program, numbers) in enumerate(zip(programs, constants, strict=True))
+    ]
+    value, derivative = (np.stack(part).astype(np.float32) for part in zip(*both, strict=True))
+    return value, derivative
+
+
+def _evaluate(
+    program: Array, constants: Array, u: Array, y: Array, n: Array
+) -> tuple[Array, Array]:
+    names = [*CODES]
+    stack: list[tuple[Array, Array | None]] = []
+    for name, number in zip([names[code] for code in program], constants, strict=True):
+        if name in ("constant", "u", "y", "n"):
+            leaf = {"constant": np.full_like(u, number), "u": u, "y": y, "n": n}[name]
+            stack.append((leaf, np.ones_like(u) if name == "u" else None))
+        elif name in ("add", "mul"):
+            (b, db), (a, da) = stack.pop(), stack.pop()
+            value, factors = (a + b, (1, 1)) if name == "add" else (a * b, (b, a))
+            parts = [f * d for f, d in zip(factors, (da, db), strict=True) if d is not None]
+            stack.append((value, sum(parts[1:], parts[0]) if parts else None))
+        elif name != "end":
+            x, dx = stack.pop()
+            value, slope = _unary(name, x)
+            stack.append((value, None if dx is None else slope * dx))
+    ((value, derivative),) = stack
+    return value, np.zeros_like(u) if derivative is None else derivative
+
+
+def _unary(name: str, x: Array) -> tuple[Array, Array]:
+    """Value and slope of one operator."""
+    eps, one = x.dtype.type(EPS), x.dtype.type(1)
+    sign, size = np.where(x >= 0, one, -one), abs(x) + eps
+    with np.errstate(all="ignore"):
+        return {
+            "neg": lambda: (-x, -np.ones_like(x)),
+            "abs": lambda: (abs(x), np.sign(x)),
+            "inv": lambda: (one / (x + eps), -((one / (x + eps)) ** 2)),
+            "log": lambda: (sign * np.log(size), one / size),
+            "exp": lambda: (np.exp(x), np.exp(x)),
+            "tanh": lambda: (np.tanh(x), one - np.tanh(x) ** 2),
+            "square": lambda: (x * x, 2 * x),
+            "sqrt": lambda: (sign * np.sqrt(size), one / (2 * np.sqrt(size))),
+        }[name]()

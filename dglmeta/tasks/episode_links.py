@@ -40,9 +40,9 @@ def split_links(
 
     Notes
     -----
-    A graph with fewer than 3 edges, or in which all nodes are joined, is for messages only. Negatives are a uniform subset of the
-    pairs that no edge of the whole graph joins, none in both parts; where there are too few, the
-    parts share all of them.
+    A graph with fewer than 3 edges, or in which all nodes are joined, is for messages only.
+    Negatives are a uniform subset of the pairs that no edge of the whole graph joins, none in both
+    parts; where there are too few, the parts share all of them.
     """
     serves = deal.serves("lp")
     n_nodes, n_edges = deal.rows.n_nodes[deal.number], deal.rows.n_edges[deal.number]

@@ -175,9 +175,7 @@ def split_graphs(deal: Deal, support: int = 60) -> tuple[Asked, Asked]:
     return _parts(place, deal.rows.classes("graphs")[deal.number[place]], batch, early)
 
 
-def split_nodes(
-    deal: Deal, rng: np.random.Generator, support: int = 30
-) -> tuple[Asked, Asked]:
+def split_nodes(deal: Deal, rng: np.random.Generator, support: int = 30) -> tuple[Asked, Asked]:
     """Support and target of the classes of nodes: a percentage of each at random, and the rest.
 
     The class is that within a mini-batch; one of two nodes or more has a node in either part.

@@ -36,6 +36,8 @@ __all__ = ["Episode", "Episodes", "Part"]
 
 Ids = npt.NDArray[np.int64]
 
+PUBLISHED = Shares()
+
 
 class Episodes:
     """Draws episodes from the graphs of a data set.
@@ -83,7 +85,7 @@ class Episodes:
         batch: int = 16,
         joint: bool = False,
         every: bool = False,
-        shares: Shares = Shares(),
+        shares: Shares = PUBLISHED,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.rows, self.tasks, self.batch = rows, tuple(tasks), batch
@@ -144,9 +146,7 @@ def _ask(
     if "nc" in deal.tasks:
         splits["nc"] = split_nodes(deal, rng, shares.nodes)
     if "lp" in deal.tasks:
-        *split, heard = split_links(
-            deal, rng, support=shares.links, target=shares.target_links
-        )
+        *split, heard = split_links(deal, rng, support=shares.links, target=shares.target_links)
         splits["lp"] = split[0], split[1]
     support, target = ({task: split[k] for task, split in splits.items()} for k in (0, 1))
     return support, target, heard

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.errors import ConfigError, DataError
+from dglmeta.tasks.class_scores import balanced_metrics, check_finite, class_metrics
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KS",
     "area_under_curve",
+    "balanced_metrics",
     "class_metrics",
     "link_metrics",
     "rank_users",
@@ -83,60 +85,13 @@ def link_metrics(logits: Scores, label: npt.NDArray[np.floating]) -> dict[str, f
     """
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-    _check_finite("link_metrics", "logits", logits)
+    check_finite("link_metrics", "logits", logits)
     if len(np.unique(label)) < 2:
         raise DataError("link_metrics: expected positives and negatives, got one class only.")
     return {
         "auc": float(roc_auc_score(label, logits)),
         "ap": float(average_precision_score(label, logits)),
         "f1": float(f1_score(label, logits > 0)),
-    }
-
-
-def class_metrics(logits: Scores, label: npt.NDArray[np.integer]) -> dict[str, float]:
-    """F1 of the class with the highest logit, pooled over samples and averaged over classes.
-
-    Parameters
-    ----------
-    logits : (n, classes) array
-        The first of equal ones counts as the highest.
-    label : (n,) integers
-        Classes, from 0.
-
-    Returns
-    -------
-    metrics : dict
-        ``micro_f1``, which is the share of samples that are right, and ``macro_f1``, the mean over
-        the classes that occur among the labels or the predictions; each in [0, 1].
-
-    Raises
-    ------
-    DataError
-        If a logit is not finite, shapes do not fit, there are no samples, or a label is none of
-        the classes.
-
-    Examples
-    --------
-    >>> class_metrics(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]), np.array([0, 1, 0]))
-    {'micro_f1': 1.0, 'macro_f1': 1.0}
-    """
-    from sklearn.metrics import f1_score
-
-    if logits.ndim != 2 or label.shape != logits.shape[:1] or not logits.size:
-        raise DataError(
-            f"class_metrics: expected logits (n, classes) and label (n,) of at least one sample, "
-            f"got {logits.shape} and {label.shape}. Give a row of logits for every label."
-        )
-    _check_finite("class_metrics", "logits", logits)
-    if label.min() < 0 or label.max() >= logits.shape[1]:
-        raise DataError(
-            f"class_metrics: expected labels in [0, {logits.shape[1]}), got {label.min()} to "
-            f"{label.max()}. Number the classes from 0."
-        )
-    said = logits.argmax(1)
-    return {
-        "micro_f1": float(f1_score(label, said, average="micro")),
-        "macro_f1": float(f1_score(label, said, average="macro")),
     }
 
 
@@ -225,7 +180,7 @@ def rank_users(
     for first in range(0, len(kept), step):
         users = kept[first : first + step]
         block = scores[users].astype(np.float64)
-        _check_finite("ranking_metrics", "scores", block)
+        check_finite("ranking_metrics", "scores", block)
         _exclude(block, users, barred, n_items)
         head = _head(block, min(max(ks), n_items))
         hit[first : first + step, : head.shape[1]] = _among(users[:, None] * n_items + head, wanted)
@@ -291,12 +246,3 @@ def _among(keys: Ids, ordered: Ids) -> npt.NDArray[np.bool_]:
     place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
     found: npt.NDArray[np.bool_] = ordered[place] == keys
     return found
-
-
-def _check_finite(where: str, what: str, values: Scores) -> None:
-    bad = int((~np.isfinite(values)).sum())
-    if bad:
-        raise DataError(
-            f"{where}: expected finite {what}, got {bad} that are not. Training diverged: lower "
-            f"the learning rate or check the features."
-        )
