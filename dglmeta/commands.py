@@ -33,7 +33,13 @@ __all__ = [
     "train",
 ]
 
-SYSTEMS = {"selar": "SELAR", "meta-graph": "MetaGraph", "same": "SAME", "hgcvae": "HGCVAE"}
+SYSTEMS = {
+    "selar": "SELAR",
+    "meta-graph": "MetaGraph",
+    "same": "SAME",
+    "hgcvae": "HGCVAE",
+    "autolinc": "AutoLINC",
+}
 """Class in dglmeta.systems by name on the command line."""
 
 

@@ -19,31 +19,17 @@ from dglmeta.graph import Adjacency, HeteroCSR, MetaPath
 from dglmeta.nn.path_attention import Neighbourhood, neighbourhood
 from dglmeta.nn.variational_han import Hidden, VariationalHAN
 from dglmeta.paths import metapath_product, sample_metapath_pairs, sample_unconnected_pairs
+from dglmeta.systems.clock import Clock
 from dglmeta.systems.hgcvae_config import VARIANTS, Config
 from dglmeta.tasks.path_neighbours import top_path_neighbours
 from dglmeta.tasks.reconstruction import enhanced_scaled_cosine, scaled_cosine
 
-__all__ = ["Clock", "State", "begin"]
+__all__ = ["State", "begin"]
 
 Ids = npt.NDArray[np.int64]
 
 ACTIVE = 0.01
 """Mean divergence, in nats, from which on a dimension of the posterior tells anything."""
-
-
-class Clock:
-    """The number of the epoch, kept with a run's checkpoint."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-
-    def state_dict(self) -> dict[str, int]:
-        """What a checkpoint holds."""
-        return {"epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Take over what ``state_dict`` gave."""
-        self.epoch = int(state["epoch"])
 
 
 @dataclass
