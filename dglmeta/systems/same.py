@@ -45,8 +45,8 @@ from dglmeta.tasks.episodes import Episode, Part
 
 __all__ = ["SAME"]
 
-TOGETHER_BELOW = 128
-"""Width up to which several runs in one step are quicker than one after another."""
+TOGETHER_BELOW = 2048
+"""Width times graphs of an episode up to which runs in one step are quicker than in turn."""
 
 
 class SAME(System):
@@ -215,7 +215,7 @@ class SAME(System):
     @property
     def runs_at_once(self) -> int:
         """Ten while a step's calls cost more than its arithmetic."""
-        return 10 if self.config.d <= TOGETHER_BELOW else 1
+        return 10 if self.config.d * self.config.batch <= TOGETHER_BELOW else 1
 
     def fit_together(
         self, ds: Dataset | GraphDataset, runs: Sequence[Mapping[str, Any]]

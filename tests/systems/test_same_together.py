@@ -170,6 +170,7 @@ def test_a_step_that_fails_ends_all_of_them(toys, monkeypatch):
 def test_wide_encoders_are_trained_one_after_another():
     assert SAME(SAME.Config(d=64)).runs_at_once > 1
     assert SAME(SAME.Config(d=256)).runs_at_once == 1
+    assert SAME(SAME.Config(d=64, batch=48)).runs_at_once == 1
 
 
 def test_a_running_mean_is_kept_of_each_run(toys):
