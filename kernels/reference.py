@@ -497,3 +497,22 @@ def _unary(name: str, x: Array) -> tuple[Array, Array]:
             "square": lambda: (x * x, 2 * x),
             "sqrt": lambda: (sign * np.sqrt(size), one / (2 * np.sqrt(size))),
         }[name]()
+
+
+def adam(
+    parameter: npt.NDArray,
+    gradient: npt.NDArray,
+    moment: npt.NDArray,
+    square: npt.NDArray,
+    rate: npt.NDArray,
+    step: int,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
+    """(B, n) parameter, moment and square after a step of Adam, a rate (B,) for each row."""
+    slope = gradient + weight_decay * parameter
+    m = betas[0] * moment + (1 - betas[0]) * slope
+    v = betas[1] * square + (1 - betas[1]) * slope**2
+    m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+    return parameter - rate[:, None] * m_hat / (np.sqrt(v_hat) + eps), m, v

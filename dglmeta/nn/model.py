@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -105,6 +105,10 @@ class JointModel(nn.Module):
     teach_through_hints : bool
         Whether embeddings learn from what hint networks make of them, too; to the networks they
         are constants otherwise.
+    primary_losses : callable, optional
+        Logits (n, classes) and classes (n,) -> losses (n,) of the first task with classes;
+        cross-entropy when None, as for the others. To be differentiated twice. A module's
+        parameters would be learned with the rest.
     """
 
     def __init__(
@@ -117,8 +121,10 @@ class JointModel(nn.Module):
         hints: HintNets | None = None,
         *,
         teach_through_hints: bool = False,
+        primary_losses: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        self.primary_losses = primary_losses
         self.teach_through_hints = teach_through_hints
         self.features = None if isinstance(inputs, int) else inputs
         n = inputs if isinstance(inputs, int) else inputs.adjacency.n_dst
@@ -180,8 +186,7 @@ class JointModel(nn.Module):
         z, at = self.embed(located), located.samples
         outputs = [self.heads(z, at.src, at.dst).flatten()] if len(at.src) else []
         for k, (src, dst) in enumerate(zip(at.class_src, at.class_dst, strict=True)):
-            logits = self.class_heads[k](z, src, dst)
-            outputs.append(nn.functional.cross_entropy(logits, at.class_label[k], reduction="none"))
+            outputs.append(self._losses(k, self.class_heads[k](z, src, dst), at.class_label[k]))
         learner = torch.cat(outputs)
         if located.plan is None or self.hints is None:
             return learner[None]
@@ -192,6 +197,12 @@ class JointModel(nn.Module):
         first = (len(at.src) - len(hint)) * at.src.shape[1]  # the primary task gets no hint
         around = (first, len(learner) - first - len(logits))
         return torch.stack([learner, nn.functional.pad(logits, around)])
+
+    def _losses(self, k: int, logits: Tensor, label: Tensor) -> Tensor:
+        """(n,) of the samples of one task with classes."""
+        if k == 0 and self.primary_losses is not None:
+            return self.primary_losses(logits, label)
+        return nn.functional.cross_entropy(logits, label, reduction="none")
 
     def class_logits(self, located: Located, k: int = 0) -> Tensor:
         """(n, classes) logits of the samples of one task with classes."""

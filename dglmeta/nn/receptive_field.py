@@ -132,7 +132,8 @@ class FieldParts(NamedTuple):
 
 
 def _messages(kind: str, adj: Adjacency) -> Messages:
-    encoder: Encoder = KINDS[kind](1, 1)
+    with torch.device("meta"):  # its parameters are not read, and so none are drawn
+        encoder: Encoder = KINDS[kind](1, 1)
     return encoder.messages(adj, torch.ones(adj.n_edges, dtype=torch.float64))
 
 

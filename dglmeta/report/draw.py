@@ -22,6 +22,7 @@ MAX_LINES = len(COLOURS)
 DPI = 220
 INK, PALE = "#222222", "#888888"
 COUNTED = ("epoch", "step")  # axes of whole numbers, beside whose lines there is room for names
+FORMULA = 13  # points
 MAX_DIRECT = 16  # characters of a name that still fits beside its line
 
 
@@ -56,9 +57,19 @@ class Axes(NamedTuple):
 
 
 def picture(
-    name: str, title: str, lines: Sequence[Line], axes: Axes, *, best: int | None = None
+    name: str,
+    title: str,
+    lines: Sequence[Line],
+    axes: Axes,
+    *,
+    best: int | None = None,
+    formula: str = "",
 ) -> Picture:
-    """Draw lines, named beside their ends where the names fit, else below the axes."""
+    """Draw lines, named beside their ends where the names fit, else below the axes.
+
+    A formula in LaTeX stands in the place of the title, where Matplotlib can read it; words tell
+    the title.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -69,7 +80,11 @@ def picture(
     below = 0.0 if direct else 0.17 * _legend_rows(named)
     figure = Figure((3.8, 2.5 + 0.16 * len(heading) + below), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("\n".join(heading), x=0.02, ha="left", size=10, color=INK, parse_math=False)
+    head = figure.suptitle(
+        "\n".join(heading), x=0.02, ha="left", size=10, color=INK, parse_math=False
+    )
+    if formula:
+        _set_formula(figure, head, formula)
     ax = figure.add_subplot()
     for line in lines:
         _draw_line(ax, line)
@@ -90,6 +105,20 @@ def picture(
     elif len(named) > 1:
         _name_below(figure, named)
     return Picture(name, _in_words(title, named, axes, best), _png(figure))
+
+
+def _set_formula(figure: Any, head: Any, formula: str) -> None:
+    """Put a formula in the place of a title, small enough for the width; or leave the title."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import MathTextParser
+
+    text, font = f"${formula}$", FontProperties(size=FORMULA)
+    try:
+        width = MathTextParser("path").parse(text, dpi=72, prop=font).width
+    except ValueError:
+        return
+    room = 0.92 * 72 * figure.get_figwidth()
+    head.set(text=text, parse_math=True, size=FORMULA * min(1.0, room / width))
 
 
 def scatter_picture(name: str, title: str, points: Any, label: Any) -> Picture:

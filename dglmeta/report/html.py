@@ -23,6 +23,7 @@ from dglmeta.report.few_shot import (
 )
 from dglmeta.report.plots import metric_title, plot_comparison, plot_run, stages
 from dglmeta.report.runs import KINDS, Group, Run, group_runs
+from dglmeta.report.search_picture import Search, plot_loss, plot_search, read_loss, read_search
 
 __all__ = ["write_report"]
 
@@ -34,12 +35,15 @@ MISSING = {
     "weighting": ("weighting curves", "only a strategy that learns sample weights logs them"),
     "adaptation": ("curves of adaptation", "a finished run has them, of a method with an encoder"),
     "signatures": ("table of signatures", "a finished run has them, of a method with a signature"),
+    "loss": ("picture of its loss", "only a loss that is a formula of one logit has one"),
+    "search": ("course of a search", "only a finished run whose loss was searched for has one"),
 }
 """By kind of picture or table: what it would show, and why a run may not have it."""
 
 EXPECTED = {
     "selar": ("validation", "train_loss", "task_weights", "hint_weights", "weighting"),
     "meta-graph": ("validation", "adaptation", "signatures"),
+    "autolinc": ("validation", "loss", "search"),
 }
 """What is to be expected of a system; of others validation is."""
 
@@ -106,6 +110,9 @@ def _section(run: Run, written: list[Path]) -> dict[str, Any]:
     pictures = plot_run(run.epochs, run.best)
     adaptation, signatures = read_adaptation(run.result), signature_table(run.result)
     pictures["adaptation"] = [] if adaptation is None else [plot_adaptation(adaptation)]
+    loss, search = read_loss(run.config, run.result), read_search(run.result)
+    pictures["loss"] = [] if loss is None else [plot_loss(loss, run.config["config"]["rho"])]
+    pictures["search"] = [] if search is None else plot_search(search)
     notes = list(run.notes)
     try:
         folder = run.path / "plots"
@@ -129,10 +136,19 @@ def _section(run: Run, written: list[Path]) -> dict[str, Any]:
         "pictures": pictures,
         "weights": _weight_table(run),
         "signatures": signatures,
+        "loss": None if loss is None else loss.infix,
+        "search": None if search is None else _search(search),
         "missing": _missing(run, {**pictures, "signatures": signatures}),
         "strategy": run.facts.get("strategy"),
         "notes": notes,
     }
+
+
+def _search(search: Search) -> dict[str, Any]:
+    """What a search took, what became of its candidates, and those that were trained in full."""
+    began = [("Found in", search.source)] if search.source else []
+    told = [*began, ("Search", _seconds(search.seconds)), *search.counted]
+    return {"terms": told, "finalists": search.finalists}
 
 
 def _missing(run: Run, shown: Mapping[str, Any]) -> list[tuple[str, str]]:

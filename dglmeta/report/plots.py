@@ -17,6 +17,8 @@ __all__ = ["group_lines", "metric_title", "parts_of", "plot_comparison", "plot_r
 Epochs = Sequence[Mapping[str, Any]]
 """Lines of metrics.jsonl, in order."""
 
+SHORT = {"bacc": "balanced accuracy"}
+
 ABBREVIATIONS = ("ap", "ari", "auc", "f1", "gc", "lp", "nc", "ndcg", "nmi")
 
 
@@ -27,8 +29,11 @@ def metric_title(name: str) -> str:
     --------
     >>> metric_title("valid_auc"), metric_title("recall_at_10"), metric_title("test_macro_f1_20")
     ('AUC', 'recall@10', 'macro F1 20')
+    >>> metric_title("test_bacc")
+    'balanced accuracy'
     """
-    words = re.sub("^(valid|test)_", "", name).replace("_at_", "@").split("_")
+    bare = re.sub("^(valid|test)_", "", name)
+    words = SHORT.get(bare, bare).replace("_at_", "@").split("_")
     parts = [re.split("(@)", word) for word in words]
     return " ".join("".join(p.upper() if p in ABBREVIATIONS else p for p in ps) for ps in parts)
 

@@ -16,7 +16,7 @@ from dglmeta.train import RunFolder
 __all__ = ["KINDS", "Group", "Run", "group_runs"]
 
 BY_TASK = ("train_loss", "task_weights", "hint_weights")
-KINDS = ("system", "data", "strategy", "encoder", "method")
+KINDS = ("system", "data", "strategy", "encoder", "method", "loss")
 MAX_SETTING = 60
 
 
@@ -79,6 +79,8 @@ class Run:
         """What it ran on and how, in text."""
         config, system = self.config["config"], self.config["system"]
         names = ["strategy", "encoder", "method", "protocol"]
+        if system == "autolinc":  # of others it is one setting among many
+            names.insert(3, "loss")
         if config.get("method") == system:  # which then has a variant; no baseline has
             names.insert(3, "variant")
         kinds = {k: config[k] for k in names if k in config}
@@ -129,8 +131,8 @@ class Group:
 def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Put runs together that differ by their seeds only.
 
-    A group is named by those of system, strategy, encoder and method that differ between any runs,
-    and by the settings in which it differs from groups that are equal in those.
+    A group is named by those of system, strategy, encoder, method and loss that differ between any
+    runs, and by the settings in which it differs from groups that are equal in those.
     """
     telling = [k for k in KINDS if k != "data" and len({r.facts.get(k) for r in runs}) > 1]
     alike: dict[str, dict[str, list[Run]]] = {}

@@ -1,8 +1,8 @@
 """One file for every table of the papers.
 
 Beside them: ``table`` runs a table and judges it, ``runs`` trains what is missing, ``render``
-writes it down, ``selar_rows``, ``meta_graph_rows``, ``same_rows`` and ``hgcvae_rows`` hold what
-the tables of a system share.
+writes it down, ``selar_rows``, ``meta_graph_rows``, ``same_rows``, ``hgcvae_rows`` and
+``autolinc_rows`` hold what the tables of a system share.
 """
 
 __all__ = ["TABLES"]
@@ -16,5 +16,6 @@ TABLES = (
     "same-figure3",
     "hgcvae-main",
     "hgcvae-ablation",
+    *(f"autolinc-table{number}" for number in (2, 3, 9, 10)),
 )
 """What ``dglmeta reproduce`` can reproduce; ``selar-table2`` is in ``selar_table2.py``."""

@@ -98,7 +98,8 @@ def stand(run: Run, folder: Path) -> Standing:
     -------
     standing : Standing
         "finished" and "begun" runs have the settings asked for. One that trained for fewer epochs
-        than are asked for is "begun", one that trained for more is "changed".
+        than are asked for is "begun", one that trained for more is "changed". A finished run from
+        before a setting there was has its default.
     """
     if not (folder / "config.toml").is_file():
         return Standing("absent")
@@ -113,8 +114,11 @@ def stand(run: Run, folder: Path) -> Standing:
     except (DataError, KeyError):
         settings, finished = begun["config"], False
     changes = _changes({k: begun.get(k) for k in run.what}, run.what)
-    now = run.settings
-    changes |= {k: c for k, c in _changes(begun["config"], now).items() if k not in LENGTHS}
+    now, was = run.settings, begun["config"]
+    if finished:
+        usual = dataclasses.replace(run, config=type(run.config)()).settings
+        was, settings = usual | was, usual | settings
+    changes |= {k: c for k, c in _changes(was, now).items() if k not in LENGTHS}
     lengths = {k: c for k, c in _changes(settings, now).items() if k in LENGTHS}
     changes |= {k: (was, now) for k, (was, now) in lengths.items() if was is None or was > now}
     if changes:

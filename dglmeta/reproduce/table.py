@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -284,5 +285,15 @@ def digest(settings: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """A setting as part of a folder's name."""
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A setting as part of a folder's name; what would be none is told by digits.
+
+    Examples
+    --------
+    >>> _text(("gc", "lp")), _text("autolinc:u*(n*u - y)")
+    ('gc+lp', 'autolinc-u-n-u-y-cc939b')
+    """
+    text = "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if re.fullmatch(r"[\w.+-]*", text):
+        return text
+    words = re.sub(r"\W+", "-", text).strip("-")
+    return f"{words[:40]}-{digest({'': text})[:6]}"

@@ -31,9 +31,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import DeviceError
+from dglmeta.errors import DataError, DeviceError
 from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_search import Found, found_in, search_loss
+from dglmeta.systems.autolinc_found import Found, known_loss
+from dglmeta.systems.autolinc_search import search_loss
 from dglmeta.systems.autolinc_setup import State, begin, pose
 from dglmeta.systems.base import Result, System, check_device
 from dglmeta.tasks.metrics import balanced_metrics
@@ -82,16 +83,25 @@ class AutoLINC(System):
         """Search for a loss, if none is given, and train with it; as :meth:`System.fit`.
 
         With ``out``, what the search did is in ``search.jsonl``, and an interrupted one resumes.
+        Once training has begun, a resumed run keeps the loss it found.
+
+        Raises
+        ------
+        DataError
+            If training overflows; further as :meth:`System.fit` and ``init``.
         """
         self._check_device(check_device(device))
-        if self.config.searches:
+        self.found = None
+        if out is not None and resume:
+            self.found = Found.of_checkpoint(RunFolder(out))
+        if self.found is None and self.config.searches:
             problem = pose(self.config, ds, split_seed)
             self.found = search_loss(
                 self.config, problem, ds.name, seed=seed, split_seed=split_seed, out=out,
                 resume=resume,
             )  # fmt: skip
-        else:
-            self.found = found_in(self.config.loss)
+        elif self.found is None:
+            self.found = known_loss(self.config, ds.name, out)
         return super().fit(
             ds, seed=seed, split_seed=split_seed, out=out, resume=resume, device=device,
             precision=precision,
@@ -113,16 +123,31 @@ class AutoLINC(System):
             If the device is a GPU.
         """
         self._check_device(self.device)
-        return begin(self.config, ds, self.loss, seed, split_seed)
+        state = begin(self.config, ds, self.loss, seed, split_seed)
+        state.found = self.found
+        return state
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
-        """One step on all training nodes; the step size follows validation cross-entropy."""
+        """One step on all training nodes; the step size follows validation cross-entropy.
+
+        Raises
+        ------
+        DataError
+            If that is not finite, as after an overflow of the loss or its gradient.
+        """
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self.step(state, generator)
         yield
         state.clock.epoch += 1
         label = torch.from_numpy(state.problem.split.valid.label)
-        state.plateau.step(float(cross_entropy(state.validation_logits(), label)))
+        error = float(cross_entropy(state.validation_logits(), label))
+        if not np.isfinite(error):
+            raise DataError(
+                f"autolinc: expected finite logits from training with {self.loss!r}, got an "
+                f"overflow in epoch {state.clock.epoch}. Give another loss, a lower lr, or end "
+                f"before that epoch."
+            )
+        state.plateau.step(error)
 
     def step(self, state: State, generator: torch.Generator) -> None:
         """Descend on the loss; changes ``state``."""

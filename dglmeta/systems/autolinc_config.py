@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from dglmeta.errors import ConfigError
 from dglmeta.systems.base import check_choices, check_positive
 
-__all__ = ["CHECKS", "ENCODERS", "SEARCH", "Config"]
+__all__ = ["CHECKS", "ENCODERS", "PUBLISHED", "QUARTERS", "SEARCH", "Config"]
 
 ENCODERS = ("gcn", "gat", "sage")
 
 SEARCH = "search"
 """The loss that is not known yet."""
 
+PUBLISHED = "published"
+"""The loss in print for the data and encoder."""
+
 SEARCHERS = ("tree", "evolution", "random")
 
 CHECKS = ("finite", "equality", "separation", "monotonicity", "performance")
 """Reasons not to train a candidate, or not to its end; that it has u, y and n is always asked."""
+
+QUARTERS = 4
+"""Parts of the short training, after each of which candidates are judged."""
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -33,7 +39,8 @@ class Config:
     loss : str
         "search" for the best that is found; or one that is known: "cross-entropy", "re-weight",
         "balanced-softmax", "pc-softmax", "focal", "renode", "tam", "autolinc:A" or any other of
-        the published ones by name, or a formula such as "autolinc:(u - y / n)^2".
+        the published ones by name, or a formula such as "autolinc:(u - y / n)^2". "published" is
+        the one in print for the data and encoder; "found:" and a run's folder, what it found.
     encoder : {"gcn", "gat", "sage"}
         What is trained: two layers.
     rho : float
@@ -60,7 +67,7 @@ class Config:
     time_budget : str
         For how long is searched, such as "1h", "30m" or "90s".
     candidates : int
-        At most so many are trained in the search; 0 for no such bound.
+        The search ends with the round in which so many were trained; 0 for no such bound.
     length : int
         Greatest number of operators and variables of a formula.
     masked : bool
@@ -105,7 +112,7 @@ class Config:
     exploration: float = 1 / math.sqrt(2)
     checks: tuple[str, ...] = CHECKS
     round: int = 128
-    proxy_epochs: int = 100
+    proxy_epochs: int = 200
     proxy_d: int = 64
     proxy_features: int = 128
     proxy_lr: float = 0.01
@@ -118,8 +125,13 @@ class Config:
         searching = ("length", "round", "proxy_epochs", "proxy_d", "proxy_lr", "finalists")
         check_positive(where, self, positive + searching)
         for name in ("weight_decay", "label_ratio", "candidates", "proxy_features", "exploration"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        if self.proxy_epochs < QUARTERS:
+            raise ConfigError(
+                f"{where}: expected proxy_epochs >= {QUARTERS}, got {self.proxy_epochs}. Train for "
+                f"one at least between the {QUARTERS} times that candidates are judged."
+            )
         if not self.rho >= 1:
             raise ConfigError(f"{where}: expected rho >= 1, got {self.rho}. 1 is balanced.")
         if not 0 <= self.dropout < 1:

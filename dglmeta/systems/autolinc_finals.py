@@ -40,14 +40,17 @@ def rank_in_full(
     -------
     ranking : list of dict
         ``loss`` and ``latex``, ``score``, the greatest mean of accuracy and macro-F1 on validation
-        nodes, and the ``bacc`` that went with it; the best score first, the earlier of equals.
+        nodes, and the ``bacc`` that went with it; the best score first, the earlier of equals. Of
+        one that overflows on the way, both are 0.
     """
     training = _Training(config, problem, candidates, seed)
     best = [{"score": -1.0, "bacc": 0.0} for _ in candidates]
     for _ in range(config.epochs):
         training.step()
         for k, found in enumerate(training.validate()):
-            if found["score"] > best[k]["score"]:
+            if found is None:  # for good, as parameters are no numbers any more
+                best[k] = {"score": 0.0, "bacc": 0.0}
+            elif found["score"] > best[k]["score"]:
                 best[k] = found
     ranking = [
         {"loss": c.infix, "latex": c.latex, **found}
@@ -91,8 +94,8 @@ class _Training:
         logits.backward(torch.from_numpy(slope / slope[0].size))
         self.optimizer.step()
 
-    def validate(self) -> list[dict[str, float]]:
-        """Score and balanced accuracy of each; step sizes follow validation cross-entropy."""
+    def validate(self) -> list[dict[str, float] | None]:
+        """Score and balanced accuracy of each, if finite; step sizes follow cross-entropy."""
         with torch.no_grad():
             logits = self.models(self.valid)
         label = torch.from_numpy(self.split.valid.label)
@@ -101,9 +104,9 @@ class _Training:
         return [_scores(z, self.split.valid.label) for z in logits]
 
 
-def _scores(z: Tensor, label: npt.NDArray[np.int64]) -> dict[str, float]:
+def _scores(z: Tensor, label: npt.NDArray[np.int64]) -> dict[str, float] | None:
     if not bool(torch.isfinite(z).all()):
-        return {"score": 0.0, "bacc": 0.0}
+        return None
     found = balanced_metrics(z.numpy(), label)
     accuracy = float((z.numpy().argmax(axis=1) == label).mean())
     return {"score": (accuracy + found["macro_f1"]) / 2, "bacc": found["bacc"]}

@@ -55,8 +55,8 @@ class Judge:
     counts : Counter
         Candidates by what became of them: "asked", "trained", and reasons.
     rises : list of dict
-        Whenever a better candidate was found: ``seconds``, ``trained`` till then, ``reward``,
-        ``loss``.
+        Whenever a better candidate was found, the first with a reward above 0: ``seconds``,
+        ``trained`` till then, ``reward``, ``loss``.
     """
 
     def __init__(self, config: Config, proxy: Proxy) -> None:
@@ -66,7 +66,7 @@ class Judge:
         self._leaders = Leaders(max(LEADERS, config.finalists))
         self._curves: dict[Tokens, list[float]] = {}
         self._rewards: dict[Tokens | bytes, float] = {}
-        self._begun, self._earlier = time.perf_counter(), 0.0
+        self._begun, self._earlier, self._at = time.perf_counter(), 0.0, 0.0
 
     @property
     def seconds(self) -> float:
@@ -74,9 +74,12 @@ class Judge:
         return self._earlier + time.perf_counter() - self._begun
 
     def spent(self) -> bool:
-        """Whether the budget of time or of candidates is."""
+        """Whether the budget of time or of candidates is, at the end of the latest round.
+
+        Decided by what the journal holds, so that a resumed search ends where it had ended.
+        """
         bound = self.config.candidates
-        return 0 < bound <= self.counts["trained"] or self.seconds >= self.config.seconds
+        return 0 < bound <= self.counts["trained"] or self._at >= self.config.seconds
 
     @property
     def headline(self) -> str:
@@ -87,7 +90,7 @@ class Judge:
         return f"{trained}, best {self.rises[-1]['reward']:.4f}: {self.rises[-1]['loss']}"
 
     def finalists(self) -> list[Expression]:
-        """The best by reward, the best first."""
+        """The best by reward, the best first; none of reward 0."""
         return [Expression(tokens) for tokens, _ in self._leaders.best(self.config.finalists)]
 
     def evaluate(self, states: Sequence[Tokens]) -> list[Outcome]:
@@ -95,38 +98,34 @@ class Judge:
 
         ``at`` is in seconds. Nothing is remembered yet: :meth:`learn` does.
         """
-        candidates = {tokens: Expression(tokens) for tokens in states}
-        outcomes: dict[Tokens, Outcome] = {}
-        keys = self._examine(candidates, outcomes)
-        first: dict[Tokens | bytes, Tokens] = {}
-        for tokens in [tokens for tokens in candidates if tokens not in outcomes]:
-            twin = next((first[key] for key in _told(keys[tokens]) if key in first), None)
-            if twin is not None and "equality" in self.config.checks:
-                outcomes[tokens] = {"why": "equality", "twin": twin}
-                continue
-            first |= dict.fromkeys(_told(keys[tokens]), tokens)
-        chosen = [tokens for tokens in candidates if tokens not in outcomes]
-        outcomes |= self._trained([candidates[tokens] for tokens in chosen])
+        candidates = [Expression(tokens) for tokens in states]
+        outcomes, keys = self._examine(candidates)
+        twins = self._twins(keys)
+        chosen = [k for k in keys if k not in twins]
+        outcomes |= zip(chosen, self._trained([candidates[k] for k in chosen]), strict=True)
+        for k, first in twins.items():
+            outcomes[k] = {"reward": outcomes[first]["reward"], "why": "equality"}
         at = round(self.seconds, 3)
-        return [{**_settled(outcomes, tokens), "at": at} for tokens in states]
+        return [{**outcomes[k], "at": at} for k in range(len(states))]
 
     def learn(self, done: Sequence[tuple[Tokens, Outcome]]) -> None:
         """Remember the outcomes of a round, from the journal or new."""
         for tokens, outcome in done:
             self.counts["asked"] += 1
             self.counts[outcome["why"]] += 1
-            if "curve" not in outcome:
-                continue
-            self.counts["trained"] += 1
-            self._remember(tokens, outcome)
-        if done and self.seconds < done[-1][1]["at"]:
-            self._earlier += done[-1][1]["at"] - self.seconds
+            if "curve" in outcome:
+                self.counts["trained"] += 1
+                self._remember(tokens, outcome)
+            self._at = outcome["at"]
+        self._earlier += max(self._at - self.seconds, 0.0)
 
     def _remember(self, tokens: Tokens, outcome: Outcome) -> None:
         reward, curve = outcome["reward"], outcome["curve"]
         if "equality" in self.config.checks:
             for key in _told(_keys([Expression(tokens)])[0]):
                 self._rewards.setdefault(key, reward)
+        if reward == 0:
+            return
         if self._leaders.offer(tokens, reward):
             self._curves[tokens] = curve
         if not self.rises or reward > self.rises[-1]["reward"]:
@@ -135,47 +134,61 @@ class Judge:
             self.rises.append({**rise, "reward": reward, "loss": loss})
 
     def _examine(
-        self, candidates: dict[Tokens, Expression], outcomes: dict[Tokens, Outcome]
-    ) -> dict[Tokens, _Keys]:
-        """Tell what needs no training; returns the keys of what is complete."""
-        checks = self.config.checks
-        legal = [tokens for tokens in candidates if is_legal(candidates[tokens])]
-        outcomes |= {t: _refused("incomplete") for t in candidates if t not in set(legal)}
-        keys = dict(zip(legal, _keys([candidates[t] for t in legal]), strict=True))
-        apart = which_separate([candidates[t] for t in legal], self._proxy.counts)
-        for tokens, separate in zip(legal, apart, strict=True):
-            known = [self._rewards[k] for k in _told(keys[tokens]) if k in self._rewards]
-            if known and "equality" in checks:
-                outcomes[tokens] = {"reward": known[0], "why": "equality"}
-            elif keys[tokens].gradient is None and "finite" in checks:
-                outcomes[tokens] = _refused("finite")
-            elif not separate and "separation" in checks:
-                outcomes[tokens] = _refused("separation")
-        return keys
+        self, candidates: Sequence[Expression]
+    ) -> tuple[dict[int, Outcome], dict[int, _Keys]]:
+        """By number, outcomes of what needs no training, and the keys of what does."""
+        legal = [k for k, candidate in enumerate(candidates) if is_legal(candidate)]
+        some = [candidates[k] for k in legal]
+        outcomes = dict.fromkeys(range(len(candidates)), _refused("incomplete"))
+        to_train: dict[int, _Keys] = {}
+        apart = which_separate(some, self._proxy.counts)
+        for k, keys, separate in zip(legal, _keys(some), apart, strict=True):
+            outcome = self._outcome(keys, separate)
+            if outcome is None:
+                to_train[k] = keys
+                del outcomes[k]
+            else:
+                outcomes[k] = outcome
+        return outcomes, to_train
 
-    def _trained(self, candidates: Sequence[Expression]) -> dict[Tokens, Outcome]:
+    def _outcome(self, keys: _Keys, separate: bool) -> Outcome | None:
+        """Of a complete candidate; None if it is to be trained."""
+        checks = self.config.checks
+        known = [self._rewards[key] for key in _told(keys) if key in self._rewards]
+        if known and "equality" in checks:
+            return {"reward": known[0], "why": "equality"}
+        if keys.gradient is None and "finite" in checks:
+            return _refused("finite")
+        if not separate and "separation" in checks:
+            return _refused("separation")
+        return None
+
+    def _twins(self, keys: dict[int, _Keys]) -> dict[int, int]:
+        """Candidates of a round that equal an earlier one of it, and that one."""
+        first: dict[Tokens | bytes, int] = {}
+        twins: dict[int, int] = {}
+        for k, own in keys.items() if "equality" in self.config.checks else ():
+            known = next((first[key] for key in _told(own) if key in first), k)
+            if known != k:
+                twins[k] = known
+            for key in _told(own):
+                first.setdefault(key, known)
+        return twins
+
+    def _trained(self, candidates: Sequence[Expression]) -> list[Outcome]:
         """Outcomes of a training."""
         if not candidates:
-            return {}
+            return []
         tenth = self._leaders.best(LEADERS)
         curve = self._curves[tenth[-1][0]] if len(tenth) == LEADERS else ()
-        trained = self._proxy.train(candidates, curve)
-        return {
-            c.tokens: {"reward": t.reward, "why": t.given_up or "finished", "curve": t.curve}
-            for c, t in zip(candidates, trained, strict=True)
-        }
+        return [
+            {"reward": t.reward, "why": t.given_up or "finished", "curve": t.curve}
+            for t in self._proxy.train(candidates, curve)
+        ]
 
 
 def _refused(why: str) -> Outcome:
     return {"reward": 0.0, "why": why}
-
-
-def _settled(outcomes: dict[Tokens, Outcome], tokens: Tokens) -> Outcome:
-    """An outcome; of one that equals another of its round, that one's reward."""
-    outcome = outcomes[tokens]
-    if "twin" not in outcome:
-        return outcome
-    return {"reward": outcomes[outcome["twin"]]["reward"], "why": outcome["why"]}
 
 
 def _keys(expressions: Sequence[Expression]) -> list[_Keys]:

@@ -33,18 +33,15 @@ from torch import Tensor
 
 from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels, dropout_mask
-from dglmeta.systems.autolinc_config import Config
+from dglmeta.systems.autolinc_config import QUARTERS, Config
 from dglmeta.systems.autolinc_setup import Problem
 from dglmeta.tasks.expression import Expression, compile_expressions
 from dglmeta.train.many_adam import ManyAdam
 
-__all__ = ["QUARTERS", "Proxy", "Trained"]
+__all__ = ["Proxy", "Trained"]
 
 Reals = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
-
-QUARTERS = 4
-"""Parts of a training, after each of which candidates are judged."""
 
 LAGGING = (0.8, 0.9, 0.95)
 """Shares of the tenth best's balanced accuracy, after each part but the last."""
@@ -217,7 +214,9 @@ class _Batch:
         self.optimizer.zero_grad()
         logits.backward(torch.from_numpy(slope / slope[0].size))
         self.optimizer.step()
-        return value.mean(axis=(1, 2)), _balanced(u, proxy.label, proxy.counts)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = value.mean(axis=(1, 2))
+        return loss, _balanced(u, proxy.label, proxy.counts)
 
     def balanced_accuracies(self) -> Reals:
         """(B,) of the validation nodes."""
@@ -231,7 +230,6 @@ class _Batch:
 def _balanced(z: Reals, label: npt.NDArray[np.int64], counts: Reals) -> Reals:
     """(B,) balanced accuracies of (B, n, K) logits; 0 where one is not a number."""
     right = (z.argmax(axis=2) == label) & np.isfinite(z).all(axis=2)
-    occurs = counts > 0
-    share = np.where(occurs, 1 / np.maximum(counts, 1), 0) / occurs.sum()
-    found: Reals = right.astype(np.float64) @ share[label]
+    hits = right.astype(np.float64) @ np.eye(len(counts))[label]  # whole, so exact in any order
+    found: Reals = (hits / np.maximum(counts, 1)).sum(axis=1) / np.count_nonzero(counts)
     return found

@@ -4,74 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from dglmeta.errors import ConfigError, DataError
+from dglmeta.errors import DataError
 from dglmeta.meta import Evolution, RandomSearch, TreeSearch
 from dglmeta.meta.search import Searcher
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_finals import rank_in_full
+from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.autolinc_judge import Judge, Tokens
 from dglmeta.systems.autolinc_proxy import Proxy
 from dglmeta.systems.autolinc_setup import Problem
 from dglmeta.tasks.expression_grammar import LossGrammar
 from dglmeta.train import Journal, RunFolder, run_search
 
-__all__ = ["Found", "found_in", "search_loss"]
+__all__ = ["search_loss"]
 
 JOURNAL = "search.jsonl"
 
 UNMASKED_ROLLOUTS = 100
 """Of which about one in two hundred is a complete loss."""
 
-BORROWED = "found:"
-"""What a loss begins with that an earlier run found; its folder follows."""
-
 LONGER = ("time_budget", "candidates", "finalists", "epochs", "patience")
-"""Settings that may change when a search is resumed."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A loss, and how it was found."""
-
-    loss: str
-    """Infix."""
-    record: Mapping[str, Any]
-    """For result.json."""
-
-    @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Found | None:
-        """What a finished run found; None if it did not search."""
-        found = record.get("found")
-        return None if found is None else cls(found["loss"], found)
-
-
-def found_in(loss: str) -> Found | None:
-    """What the run in the folder after "found:" found; None of other losses.
-
-    Raises
-    ------
-    ConfigError
-        If that run did not search.
-    DataError
-        If there is no finished run.
-    """
-    if not loss.startswith(BORROWED):
-        return None
-    folder = loss.removeprefix(BORROWED)
-    found = Found.of_record(RunFolder(folder, write=False).read_result())
-    if found is None:
-        raise ConfigError(
-            f"autolinc: expected a run in {folder} that searched for its loss, got one that was "
-            f"given it. Give what `dglmeta train autolinc --loss search --out` wrote."
-        )
-    return Found(found.loss, {**found.record, "from": folder})
+"""Settings that may change when a search is resumed; once training has begun, the last two."""
 
 
 def search_loss(
@@ -125,7 +84,7 @@ def search_loss(
     if not judge.finalists():
         raise DataError(
             f"{data}: expected a candidate that can be trained, got none among "
-            f"{judge.counts['asked']}. Search longer, or with fewer checks."
+            f"{judge.counts['asked']}. Search longer, with a greater length, or fewer checks."
         )
     ranking = rank_in_full(config, problem, judge.finalists(), seed)
     counts, rises, seconds = dict(judge.counts), judge.rises, judge.seconds
@@ -140,9 +99,12 @@ def _bound(config: Config) -> dict[str, Any]:
 
 
 def _journal(out: str | Path, header: Mapping[str, Any], resume: bool) -> Journal:
-    path = RunFolder(out).path / JOURNAL
-    if not resume:
-        path.unlink(missing_ok=True)
+    """The journal of a search, that of an earlier one, and its training, cleared away."""
+    run = RunFolder(out)
+    path = run.path / JOURNAL
+    training = (run.checkpoint, run.metrics, run.path / "config.toml", run.path / "result.json")
+    for earlier in () if resume else (path, *training):
+        earlier.unlink(missing_ok=True)
     return Journal(path, header)
 
 

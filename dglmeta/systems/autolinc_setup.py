@@ -19,6 +19,7 @@ from dglmeta.graph import Adjacency
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.nn.receptive_field import ReceptiveField
 from dglmeta.systems.autolinc_config import Config
+from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.clock import Clock
 from dglmeta.tasks.imbalance_losses import ClassLoss, class_loss
 
@@ -95,14 +96,16 @@ class State:
     optimizer: torch.optim.Optimizer
     plateau: torch.optim.lr_scheduler.ReduceLROnPlateau
     clock: Clock
+    found: Found | None = None
     losses: list[float] = field(default_factory=list)
     _answered: tuple[int, Tensor] | None = None
 
     @property
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        names = ("model", "optimizer", "plateau", "clock")
-        return {name: getattr(self, name) for name in names}
+        names = ("model", "optimizer", "plateau", "clock", "found")
+        parts = {name: getattr(self, name) for name in names}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @cached_property
     def fields(self) -> dict[str, ReceptiveField]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dglmeta.errors import ConfigError
 from dglmeta.systems.base import check_choices, check_positive
 from dglmeta.tasks import AUXILIARY
+from dglmeta.tasks.node_losses import CROSS_ENTROPY, loss_expression
 
 __all__ = ["STRATEGIES", "Config", "Strategy"]
 
@@ -49,6 +50,12 @@ class Config:
     task : {"auto", "link", "node", "recommendation"}
         The primary task; by the data set where "auto". Recommendation is link prediction judged
         by its rankings.
+    loss : str
+        Of the primary task where it classifies nodes: "cross-entropy"; or one that
+        :mod:`dglmeta.systems.autolinc` found, as "autolinc:" and a published name, such as D, or
+        a formula, such as (y - n*u)^2, n being the training nodes of a class. Those that draw
+        logits to y/n are of size 1/n^2; auxiliary tasks, in nats, outweigh them until V learns
+        better.
     negatives : {"stored", "drawn"}
         What a link is learned from beside positives: the negatives of the split, as published; or
         beside each positive one of the same source, its target drawn anew in every epoch, so that
@@ -105,6 +112,7 @@ class Config:
     strategy: str = "selar"
     protocol: str = "clean"
     task: str = "auto"
+    loss: str = CROSS_ENTROPY
     negatives: str = "stored"
     auxiliary: tuple[str, ...] = ("metapath",)
     metapaths: tuple[str, ...] = ()
@@ -144,6 +152,7 @@ class Config:
         positive = ("d", "n_layers", "batch", "lr", "weighter_lr", "weighter_hidden", "folds")
         check_positive("SELAR.Config", self, (*positive, "epochs", "patience"))
         self._check_ranges()
+        loss_expression(self.loss)  # one that there is not is refused here
         if self.protocol == "paper" and self.negatives != "stored":
             raise ConfigError(
                 "SELAR.Config: expected negatives 'stored' under protocol 'paper', got 'drawn'. "

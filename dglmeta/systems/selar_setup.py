@@ -38,6 +38,7 @@ from dglmeta.tasks import (
     primary_task,
     split_of,
 )
+from dglmeta.tasks.node_losses import node_losses
 from dglmeta.train import RowAdam
 
 __all__ = ["begin", "can_replay", "fanouts_of"]
@@ -80,7 +81,7 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     tasks = JointTasks(primary.training, auxiliary, around, target=target, device=device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _model(config, ds, training, tasks).to(device)
+        model = _model(config, ds, training, tasks, split).to(device)
         weighing = Weighing(
             len(auxiliary),
             config.weighter_hidden,
@@ -196,7 +197,13 @@ def _hubs(
     return np.concatenate([ids + everything.offsets[t] for t, ids in found.items()])
 
 
-def _model(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks) -> JointModel:
+def _model(
+    config: Config,
+    ds: Dataset,
+    training: HeteroCSR,
+    tasks: JointTasks,
+    split: LinkSplit | NodeSplit,
+) -> JointModel:
     """w, before the first step."""
     encoder = _encoder(config, ds, training, tasks)
     features = _features(training, tasks.device, config.unit_features)
@@ -218,6 +225,7 @@ def _model(config: Config, ds: Dataset, training: HeteroCSR, tasks: JointTasks) 
         tasks.class_kinds,
         hints,
         teach_through_hints=config.teach_through_hints or config.protocol == "paper",
+        primary_losses=node_losses(config.loss, split),
     )
 
 

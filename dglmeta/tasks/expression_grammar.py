@@ -164,12 +164,12 @@ class LossGrammar:
         return self._complete(state, self._need(state), rng)
 
     def mutate(self, state: State, rng: np.random.Generator) -> State:
-        """A legal loss in which one part, at random, is another; legal even if not masked.
+        """A loss in which one part, at random, is another; legal even if not masked.
 
         Parameters
         ----------
         state : tuple of str
-            Legal.
+            Legal; if not masked, it may lack terminals.
         rng : Generator
 
         Returns
@@ -180,9 +180,10 @@ class LossGrammar:
         Raises
         ------
         ConfigError
-            If the state is not legal.
+            If the state is not finished, too long, or, if masked, lacks a terminal.
         """
-        if not self.legal(state):
+        need = self._need(state)
+        if need.open or need.left < 0 or (self.masked and need.missing):
             raise ConfigError(
                 f"LossGrammar.mutate: expected a finished loss of at most {self.max_length} tokens "
                 f"with {self.terminals_needed}, got {state}. Finish it first."

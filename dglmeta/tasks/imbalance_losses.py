@@ -93,7 +93,8 @@ def class_loss(name: str, split: NodeSplit, adj: Adjacency, **options: float) ->
     Raises
     ------
     ConfigError
-        If there is no such loss or option, or an option is no number >= 0.
+        If there is no such loss or option, an expression has no logits, or an option is no number
+        >= 0.
     DataError
         If a class has no training node, but for ``cross-entropy``; or a training node is not in
         the graph, or edges lead one way, where they are read.
@@ -162,6 +163,11 @@ def _tam(name: str, split: NodeSplit, adj: Adjacency, options: Options) -> Class
 
 def _searched(name: str, split: NodeSplit, adj: Adjacency, options: Options) -> ClassLoss:
     expression = named_loss(name)
+    if "u" not in expression.tokens:
+        raise ConfigError(
+            f"class_loss: expected a loss of the logits u, got {expression.infix!r} for {name!r}, "
+            f"which is the same whatever they are. Take one that has u."
+        )
     node, label = split.train
     return ExpressionLoss(node, Constants(label=label, counts=_counts(name, split)), expression)
 

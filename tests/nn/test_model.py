@@ -50,6 +50,21 @@ def test_outputs_are_logits_of_pairs_then_losses_of_classes_of_all_embeddings():
     assert torch.allclose(found, torch.cat(expected), rtol=1e-12)
 
 
+def test_other_losses_are_those_of_the_first_task_with_classes_alone():
+    def losses(logits, label):
+        return 10 + logits.square().sum(1) + label
+
+    plain, at = model(), samples()
+    net = model(primary_losses=losses)
+    net.load_state_dict(plain.state_dict())
+    located = net.locate(net.encoder.messages(ADJ), at)
+    (found,), (usual,) = net(located), plain(located)
+    first = slice(at.label.numel(), -at.class_label.shape[1])
+    expected = usual.clone()
+    expected[first] = losses(net.class_logits(located), at.class_label[0])
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
 def test_what_is_located_is_the_samples_at_other_places():
     net, at = model(), samples()
     wanted = torch.tensor([11, 0, 3, 5, 1, 2, 4, 6, 7, 8, 9, 10])

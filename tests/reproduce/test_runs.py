@@ -44,6 +44,19 @@ def test_another_setting_is_a_change_and_named(run, tmp_path, write_run, finishe
     assert "batch: 8 -> 16" in standing.why
 
 
+def test_a_finished_run_from_before_a_setting_there_was_has_its_default(run, tmp_path, write_run):
+    write_run(run, tmp_path)
+    file = tmp_path / "config.toml"
+    lines = file.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("negatives =")]
+    assert len(kept) == len(lines) - 1
+    file.write_text("\n".join(kept))
+    assert stand(run, tmp_path).state == "finished"
+    assert stand(with_config(run, negatives="drawn"), tmp_path).state == "changed"
+    (tmp_path / "result.json").unlink()
+    assert stand(run, tmp_path).state == "changed"
+
+
 def test_another_seed_in_the_folder_is_a_change(run, tmp_path, write_run):
     write_run(run, tmp_path)
     assert stand(dataclasses.replace(run, seed=7), tmp_path).state == "changed"

@@ -80,6 +80,15 @@ def test_equal_settings_share_a_folder_whichever_table_asks(table):
     assert changed.config.folds == 1
 
 
+def test_no_setting_leads_out_of_a_runs_folder_and_none_shares_one(table):
+    texts = ("../a", "..-a", "a/b", "a-b", "a:b", "a b", "autolinc:u*y", "autolinc:u/y")
+    table = dataclasses.replace(table, columns={t: {"labels": t} for t in texts})
+    names = [table.runs("toy/gcn", t, 1)[0].name for t in texts]
+    assert len(set(names)) == len(names)
+    assert not any("/" in name or ":" in name or " " in name for name in names)
+    assert names[3].endswith("-labels-a-b")
+
+
 def test_a_quick_run_differs_in_its_length_only(table):
     (long,), (quick,) = (table.runs("toy/gcn", "selar", 1, quick=q) for q in (False, True))
     assert quick.config.epochs == 2

@@ -25,6 +25,7 @@ DATA = {
     "meta-graph": "toy-graphs",
     "same": "toy-graphs",
     "hgcvae": "toy-papers",
+    "autolinc": "toy-citations",
 }
 """What each system is tried on."""
 
@@ -40,6 +41,7 @@ SMALL = {
     },
     "same": {"epochs": 3, "passes": 1, "d": 8, "batch": 6},
     "hgcvae": {"epochs": 3, "d": 8, "n_heads": 2, "edges": 50, "probe_repeats": 2},
+    "autolinc": {"loss": "autolinc:D", "epochs": 8, "d": 8},
 }
 """Settings that make each system quick there."""
 
@@ -77,6 +79,20 @@ VARIANTS = {
         "no mask": {"mask_from": 0.0, "mask_to": 0.0, "error": "sce", "n_layers": 2},
         "supervised": {"variant": "supervised", "labels": 5},
     },
+    "autolinc": {
+        "": {},
+        "search": {
+            "loss": "search",
+            "candidates": 6,
+            "round": 16,
+            "proxy_epochs": 12,
+            "proxy_d": 8,
+            "proxy_features": 0,
+            "finalists": 2,
+        },
+        "tam": {"loss": "tam", "encoder": "sage"},
+        "gat": {"encoder": "gat", "label_ratio": 0.1, "valid_per_class": 10},
+    },
 }
 """Ways to run each system that must keep the same promises."""
 
@@ -88,6 +104,7 @@ METRICS = {
     "hgcvae": {f"{m}_{k}" for m in ("micro_f1", "macro_f1", "auc") for k in (2, 5)}
     | {"nmi", "ari"},
     "hgcvae supervised": {"micro_f1_5", "macro_f1_5", "auc_5"},
+    "autolinc": {"bacc", "macro_f1", "accuracy", "score"},
 }
 """What each system measures on a split."""
 
@@ -179,7 +196,8 @@ def test_training_gives_finite_metrics_under_the_right_names(kind, result_and_fo
 def test_a_run_folder_holds_what_the_design_names(kind, result_and_folder):
     result, folder = result_and_folder
     written = {p.name for p in folder.iterdir()}
-    assert written == {"config.toml", "metrics.jsonl", "checkpoint.pt", "result.json"}
+    named = {"config.toml", "metrics.jsonl", "checkpoint.pt", "result.json"}
+    assert written == named | ({"search.jsonl"} if str(kind) == "autolinc search" else set())
     record = json.loads((folder / "result.json").read_text())
     assert set(record) >= RESULT_FIELDS
     assert set(record["seconds_per_step"]) == {"median", "p10", "p90"}
@@ -224,7 +242,8 @@ def test_training_leaves_the_global_generators_alone(kind, ds):
 def test_embeddings_have_one_row_a_node_of_every_type_or_test_graph(kind, ds, result_and_folder):
     embeddings = result_and_folder[0].embed()
     if isinstance(ds, Dataset):
-        labelled = [ds.node_split.node_type] if kind.name == "hgcvae" else ds.csr.n_nodes
+        of_one_type = kind.name in ("hgcvae", "autolinc")
+        labelled = [ds.node_split.node_type] if of_one_type else ds.csr.n_nodes
         n_nodes = {name: ds.csr.n_nodes[name] for name in labelled}
     else:
         embedded = range(len(ds)) if kind.name == "same" else graphs_tested(kind, ds)
@@ -253,6 +272,8 @@ def test_test_labels_have_no_say_in_training_or_selection(kind, ds, monkeypatch)
     honest = small(kind).fit(ds)
     if kind.name == "hgcvae":
         poison_classes(monkeypatch)
+    elif kind.name == "autolinc":
+        poison_imbalance(monkeypatch)
     elif isinstance(ds, Dataset):
         poison_rows(monkeypatch)
     elif kind.name == "same":
@@ -297,6 +318,20 @@ def poison_classes(monkeypatch):
         return found
 
     monkeypatch.setattr(State, "splits", property(poison))
+
+
+def poison_imbalance(monkeypatch):
+    """Test nodes of AutoLINC are of the next class from now on."""
+    from dglmeta.systems import autolinc_setup as module
+
+    honest = module.step_imbalance
+
+    def poison(*args, **options):
+        split = honest(*args, **options)
+        turned = LabelledNodes(split.test.node, (split.test.label + 1) % split.n_classes)
+        return dataclasses.replace(split, test=turned)
+
+    monkeypatch.setattr(module, "step_imbalance", poison)
 
 
 def poison_graphs(monkeypatch, graphs):

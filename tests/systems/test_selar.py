@@ -188,6 +188,42 @@ def test_the_hypergradient_of_a_node_task_is_exact(begin, asked, labelled, strat
     assert_all_three_agree(state, *asked[0])
 
 
+@pytest.mark.parametrize("loss", ["autolinc:D", "autolinc:n*u^4 - u*y"])
+@pytest.mark.parametrize("strategy", ["selar", "selar+hint"])
+def test_the_hypergradient_is_exact_by_a_loss_of_autolinc(begin, asked, labelled, strategy, loss):
+    selar, state, batch = begin(labelled, double=True, strategy=strategy, loss=loss, lr=0.3)
+    sharpen(state)
+    selar.step(state, batch, np.random.default_rng(0))
+    assert_all_three_agree(state, *asked[0])
+
+
+def test_a_step_by_a_loss_of_autolinc_moves_as_one_with_double_backward(begin, labelled):
+    settings = {"loss": "autolinc:D", "auxiliary": ("metapath", "degree")}
+    states = []
+    for step in (SELAR.step, double_backward_step):
+        selar, state, batch = begin(labelled, double=True, **settings)
+        step(selar, state, batch, np.random.default_rng(0))
+        states.append(state)
+    assert_moved_alike(*states, begin(labelled, double=True, **settings)[1])
+
+
+def test_a_loss_of_autolinc_is_that_of_the_primary_samples_alone(begin, labelled):
+    auxiliary = {"auxiliary": ("metapath", "degree")}
+    outputs = []
+    for loss in ("cross-entropy", "autolinc:D"):
+        selar, state, batch = begin(labelled, loss=loss, **auxiliary)
+        outputs.append(selar.terms(state, batch).outputs(state.weights(batch.view))[0])
+    of_task = state.tasks.of_task(batch)
+    usual, found = outputs
+    torch.testing.assert_close(found[of_task > 0], usual[of_task > 0])
+    logits = state.model.class_logits(
+        state.locate(state.messages(batch.view), batch.view, batch.samples)
+    )
+    y = torch.eye(2)[batch.samples.class_label[0]]
+    n = torch.from_numpy(np.bincount(state.primary.split.train.label)).float()
+    torch.testing.assert_close(found[of_task == 0], (logits - y / n).tanh().square().mean(1))
+
+
 FORMS = [
     {"strategy": "selar"},
     {"strategy": "selar+hint"},

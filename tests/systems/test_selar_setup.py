@@ -45,6 +45,25 @@ def test_every_encoder_classifies_nodes_with_and_without_features(request, encod
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_learns_classes_by_a_loss_of_autolinc(labelled, strategy):
+    settings = {"strategy": strategy, "loss": "autolinc:D", "lr": 0.03, "d": 8, "averaging": 0.0}
+    result = fit(labelled, **settings, epochs=10, patience=10)
+    losses = [epoch["train_loss"]["paper class"] for epoch in result.history.metrics]
+    assert min(losses) < 0.5 * losses[0]
+    shorter = fit(labelled, **settings)
+    assert shorter.history.metrics == result.history.metrics[: len(shorter.history.metrics)]
+
+
+def test_a_loss_of_autolinc_alone_sorts_the_training_nodes(labelled):
+    settings = {"strategy": "vanilla", "loss": "autolinc:D", "lr": 0.03, "averaging": 0.0}
+    selar = SELAR(SELAR.Config(**{**SMALL, **settings, "d": 8}))
+    state, rng = selar.init(labelled, 0, 0), np.random.default_rng(0)
+    for _ in range(20):
+        list(selar.epoch(state, rng))
+    assert selar.evaluate(state, "train")["train_micro_f1"] == 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("data", ["toy", "labelled"])
 def test_every_strategy_trains_in_samples(request, data, strategy):
     result = fit(request.getfixturevalue(data), strategy=strategy, fanouts=(2, 2))
@@ -196,6 +215,7 @@ def test_data_that_does_not_fit_is_refused(toy, labelled):
         ({"fanouts": (2, 2), "look_ahead": "adam"}, "look_ahead 'sgd' where batches are sampled"),
         ({"protocol": "paper", "look_ahead": "adam"}, "look_ahead 'sgd' where batches are sampled"),
         ({"strategy": "selar+hint", "auxiliary": ("degree",)}, "an auxiliary task about pairs"),
+        ({"loss": "autolinc:D"}, "expected 'cross-entropy' where links are predicted"),
         ({"encoder": "han"}, "meta-paths that end at the type they begin with"),
         ({"encoder": "han", "metapaths": ("user-item-user",)}, "not along the target edge"),
         ({"encoder": "han", "metapaths": CLOSED, "fanouts": (2,)}, r"fanouts \(2,\)"),
