@@ -140,12 +140,23 @@ def _print_record(record: Mapping[str, Any]) -> None:
     names = ("system", "encoder", "strategy", told, "protocol")
     kind = " ".join(record[name] for name in names if name in record)
     print(f"{kind} on {record['data']}, seed {record['seed']}")
+    if record["system"] == "autolinc":
+        _print_loss(record)
     print_metrics(record["metrics"])
     print(
         f"best epoch {record['best_epoch']} of {record['epochs']}, "
         f"{1e3 * record['seconds_per_step']['median']:.1f} ms a step, "
         f"{record['seconds_total']:.1f} s, peak {record['peak_rss_mib']:.0f} MiB"
     )
+
+
+def _print_loss(record: Mapping[str, Any]) -> None:
+    """The loss of a run, and how it was found if it was searched for."""
+    print(f"loss {record['loss'].removeprefix('autolinc:')}")
+    found = record.get("found", {})
+    if "counts" in found:
+        asked, trained = (found["counts"].get(name, 0) for name in ("asked", "trained"))
+        print(f"found in {found['seconds']:.0f} s, among {asked:,} formulas, {trained:,} trained")
 
 
 def print_metrics(metrics: Mapping[str, float]) -> None:

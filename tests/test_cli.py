@@ -102,6 +102,21 @@ def replace_line(path, number, text):
 # What the commands do
 
 
+def test_a_search_for_a_loss_prints_what_it_found_and_a_given_loss_is_named(tmp_path, capsys):
+    run, small = tmp_path / "search", ["--d", "8", "--epochs", "3", "--proxy-d", "8"]
+    train = ["train", "autolinc", "--data", "toy-citations", *small, "--proxy-epochs", "8"]
+    assert main([*train, "--candidates", "5", "--checks", "finite", "--out", str(run)]) == 0
+    said = capsys.readouterr().out
+    found = json.loads((run / "result.json").read_text())["found"]
+    assert f"loss {found['loss']}\n" in said
+    asked, trained = (f"{found['counts'][name]:,}" for name in ("asked", "trained"))
+    assert f"among {asked} formulas, {trained} trained" in said
+    assert main([*train, "--loss", f"found:{run}"]) == 0
+    assert f"loss {found['loss']}\n" in capsys.readouterr().out
+    assert main([*train, "--loss", "tam", "--encoder", "sage"]) == 0
+    assert "loss tam\n" in capsys.readouterr().out
+
+
 def test_training_prints_the_metrics_and_writes_them(tmp_path, capsys):
     assert main([*TRAIN_TOY, "--out", str(tmp_path), "--seed", "3"]) == 0
     printed = capsys.readouterr().out
