@@ -28,9 +28,9 @@ import dglmeta as dm
 from dglmeta.kernels.cpu.pool import set_num_threads
 from dglmeta.systems.autolinc_config import CHECKS, ENCODERS, Config
 from dglmeta.systems.autolinc_judge import Judge, Tokens
-from dglmeta.systems.autolinc_proxy import Proxy, Trained
+from dglmeta.systems.autolinc_proxy import Draws, Trained
 from dglmeta.systems.autolinc_search import _searcher
-from dglmeta.systems.autolinc_setup import Problem, pose
+from dglmeta.systems.autolinc_setup import Problem, pose_draws
 from dglmeta.tasks.expression import Expression
 from dglmeta.tasks.expression_checks import gradient_signature
 from dglmeta.tasks.expression_form import canonical
@@ -43,7 +43,7 @@ COLUMNS = ("asked", "trained", "ended", "training_ms", "finding_ms")
 Found = dict[str, Any]
 
 
-class TimedProxy(Proxy):
+class TimedDraws(Draws):
     """Knows how long it trained."""
 
     seconds = 0.0
@@ -67,9 +67,9 @@ def variants(config: Config) -> Iterator[tuple[str, Config]]:
         yield f"rounds of {n}", dataclasses.replace(config, round=n)
 
 
-def measure(config: Config, problem: Problem, seed: int) -> Found:
+def measure(config: Config, problems: Sequence[Problem], seed: int) -> Found:
     """What a search gets through until its budget is spent, and its counters."""
-    proxy = TimedProxy(config, problem, seed)
+    proxy = TimedDraws(config, problems, seed)
     judge = Judge(config, proxy)
     rng = np.random.default_rng(seed)
     ended: list[Tokens] = []
@@ -126,12 +126,12 @@ def main() -> None:
     set_num_threads(arguments.threads)
     torch.set_num_threads(arguments.threads)
     config = Config(encoder=arguments.encoder, time_budget=f"{arguments.seconds}s")
-    problem = pose(config, dm.load_dataset(arguments.data), 0)
-    measure(dataclasses.replace(config, candidates=1), problem, 0)  # kernels are compiled
+    problems = pose_draws(config, dm.load_dataset(arguments.data), 0)
+    measure(dataclasses.replace(config, candidates=1), problems, 0)  # kernels are compiled
     table: dict[str, list[Found]] = {name: [] for name, _ in variants(config)}
     for seed in range(arguments.repeats):
         for name, variant in variants(config):
-            table[name].append(measure(variant, problem, seed))
+            table[name].append(measure(variant, problems, seed))
             if arguments.json:
                 print(json.dumps({"variant": name, "seed": seed, **table[name][-1]}), flush=True)
     if arguments.json:

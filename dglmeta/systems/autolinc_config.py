@@ -85,9 +85,13 @@ class Config:
         layer, and to how many columns features are projected, 0 for all of them as they are.
     proxy_lr : float
         Its Adam step size.
+    draws : int
+        Candidates that were not given up are trained on so many draws of the training nodes (and
+        from as many seeds), and compared by the mean; where ``label_ratio`` draws them, only seeds
+        differ.
     finalists : int
-        The best by proxy that are trained in full; the best of these by validation is the found
-        one.
+        The best by proxy that are trained in full, on every draw; the best of these by validation
+        is the found one.
     """
 
     loss: str = SEARCH
@@ -116,13 +120,14 @@ class Config:
     proxy_d: int = 64
     proxy_features: int = 128
     proxy_lr: float = 0.01
+    draws: int = 3
     finalists: int = 10
 
     def __post_init__(self) -> None:
         where = "AutoLINC.Config"
         check_choices(where, self, {"encoder": ENCODERS, "searcher": SEARCHERS})
         positive = ("valid_per_class", "d", "n_heads", "lr", "plateau", "epochs", "patience")
-        searching = ("length", "round", "proxy_epochs", "proxy_d", "proxy_lr", "finalists")
+        searching = ("length", "round", "proxy_epochs", "proxy_d", "proxy_lr", "draws", "finalists")
         check_positive(where, self, positive + searching)
         for name in ("weight_decay", "label_ratio", "candidates", "proxy_features", "exploration"):
             if not getattr(self, name) >= 0:

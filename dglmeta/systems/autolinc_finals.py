@@ -23,14 +23,15 @@ __all__ = ["rank_in_full"]
 
 
 def rank_in_full(
-    config: Config, problem: Problem, candidates: Sequence[Expression], seed: int
+    config: Config, problems: Sequence[Problem], candidates: Sequence[Expression], seed: int
 ) -> list[dict[str, Any]]:
     """Train candidates as the task asks for, and put them in order of validation.
 
     Parameters
     ----------
     config : Config
-    problem : Problem
+    problems : sequence of Problem
+        Draws of the task; each has the seed after that of the one before.
     candidates : sequence of Expression
         At least one.
     seed : int
@@ -40,9 +41,22 @@ def rank_in_full(
     -------
     ranking : list of dict
         ``loss`` and ``latex``, ``score``, the greatest mean of accuracy and macro-F1 on validation
-        nodes, and the ``bacc`` that went with it; the best score first, the earlier of equals. Of
-        one that overflows on the way, both are 0.
+        nodes, and the ``bacc`` that went with it, both in the mean over draws; the best score
+        first, the earlier of equals. Where one overflows on the way, both are 0.
     """
+    by_draw = [_best(config, p, candidates, seed + k) for k, p in enumerate(problems)]
+    ranking = [
+        {"loss": c.infix, "latex": c.latex}
+        | {name: float(np.mean([found[name] for found in of_one])) for name in of_one[0]}
+        for c, of_one in zip(candidates, zip(*by_draw, strict=True), strict=True)
+    ]
+    return sorted(ranking, key=lambda entry: -entry["score"])
+
+
+def _best(
+    config: Config, problem: Problem, candidates: Sequence[Expression], seed: int
+) -> list[dict[str, float]]:
+    """Score and balanced accuracy of each candidate at its best step."""
     training = _Training(config, problem, candidates, seed)
     best = [{"score": -1.0, "bacc": 0.0} for _ in candidates]
     for _ in range(config.epochs):
@@ -52,11 +66,7 @@ def rank_in_full(
                 best[k] = {"score": 0.0, "bacc": 0.0}
             elif found["score"] > best[k]["score"]:
                 best[k] = found
-    ranking = [
-        {"loss": c.infix, "latex": c.latex, **found}
-        for c, found in zip(candidates, best, strict=True)
-    ]
-    return sorted(ranking, key=lambda entry: -entry["score"])
+    return best
 
 
 class _Training:

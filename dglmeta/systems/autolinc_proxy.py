@@ -21,7 +21,7 @@ published, and decided here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ from dglmeta.systems.autolinc_setup import Problem
 from dglmeta.tasks.expression import Expression, compile_expressions
 from dglmeta.train.many_adam import ManyAdam
 
-__all__ = ["Proxy", "Trained"]
+__all__ = ["Draws", "Proxy", "Trained"]
 
 Reals = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -58,11 +58,15 @@ class Trained:
     """Validation balanced accuracy after each part it went through."""
     given_up: str = ""
     """Why it was; empty if it went to the end."""
+    again: list[float] = field(default_factory=list)
+    """Rewards on further draws."""
 
     @property
     def reward(self) -> float:
-        """The greatest balanced accuracy, or 0."""
-        return 0.0 if self.given_up in ("finite", "monotonicity") else max(self.curve)
+        """The greatest balanced accuracy, in the mean over draws; or 0."""
+        if self.given_up in ("finite", "monotonicity"):
+            return 0.0
+        return float(np.mean([max(self.curve), *self.again]))
 
 
 class Proxy:
@@ -74,11 +78,20 @@ class Proxy:
     problem : Problem
     seed : int
         Of the initial parameters and of dropout, alike for all candidates.
+    x : (N, d_in), optional
+        Features, if they were projected before.
     """
 
-    def __init__(self, config: Config, problem: Problem, seed: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        problem: Problem,
+        seed: int,
+        x: Tensor | csr_array | None = None,
+    ) -> None:
         self.config, self.seed = config, seed
-        x = projected(problem.x, config.proxy_features)
+        if x is None:
+            x = projected(problem.x, config.proxy_features)
         split = problem.split
         self.n_classes, self.d_in = split.n_classes, int(x.shape[1])
         self._train = problem.field(split.train.node, x)
@@ -128,6 +141,36 @@ class Proxy:
             given_up["performance"] = found < LAGGING[quarter] * tenth[quarter]
         asked = {why: bad for why, bad in given_up.items() if why in self.config.checks}
         return [next((why for why, bad in asked.items() if bad[k]), "") for k in range(len(found))]
+
+
+class Draws:
+    """The short training on several draws of the training nodes.
+
+    Candidates that are not given up on the first are trained on the others, too, so that what is
+    luck with a handful of nodes is not taken for merit.
+
+    Parameters
+    ----------
+    config : Config
+    problems : sequence of Problem
+        Draws of one task, at least one; each has the seed after that of the one before.
+    seed : int
+    """
+
+    def __init__(self, config: Config, problems: Sequence[Problem], seed: int) -> None:
+        x = projected(problems[0].x, config.proxy_features)
+        self.proxies = [Proxy(config, p, seed + k, x) for k, p in enumerate(problems)]
+        self.counts = self.proxies[0].counts
+
+    def train(self, candidates: Sequence[Expression], tenth: Sequence[float] = ()) -> list[Trained]:
+        """As :meth:`Proxy.train`; curves are those of the first draw."""
+        first, *others = self.proxies
+        outcomes = first.train(candidates, tenth)
+        going = [k for k, outcome in enumerate(outcomes) if not outcome.given_up]
+        for proxy in others if going else ():
+            for k, again in zip(going, proxy.train([candidates[k] for k in going]), strict=True):
+                outcomes[k].again.append(again.reward)
+        return outcomes
 
 
 def projected(x: csr_array, n_columns: int) -> Tensor | csr_array:

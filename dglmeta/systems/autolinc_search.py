@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_finals import rank_in_full
 from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.autolinc_judge import Judge, Tokens
-from dglmeta.systems.autolinc_proxy import Proxy
+from dglmeta.systems.autolinc_proxy import Draws
 from dglmeta.systems.autolinc_setup import Problem
 from dglmeta.tasks.expression_grammar import LossGrammar
 from dglmeta.train import Journal, RunFolder, run_search
@@ -35,7 +35,7 @@ LONGER = ("time_budget", "candidates", "finalists", "epochs", "patience")
 
 def search_loss(
     config: Config,
-    problem: Problem,
+    problems: Sequence[Problem],
     data: str,
     *,
     seed: int,
@@ -48,7 +48,8 @@ def search_loss(
     Parameters
     ----------
     config : Config
-    problem : Problem
+    problems : sequence of Problem
+        Draws of the task, the one to train on in the end first.
     data : str
         Its name, for the journal.
     seed, split_seed : int
@@ -65,7 +66,7 @@ def search_loss(
     """
     header = {"data": data, "seed": seed, "split_seed": split_seed, **_bound(config)}
     journal = _journal(out, header, resume) if out is not None else None
-    judge = Judge(config, Proxy(config, problem, seed))
+    judge = Judge(config, Draws(config, problems, seed))
     rounds = run_search(
         _searcher(config),
         judge.evaluate,
@@ -86,7 +87,7 @@ def search_loss(
             f"{data}: expected a candidate that can be trained, got none among "
             f"{judge.counts['asked']}. Search longer, with a greater length, or fewer checks."
         )
-    ranking = rank_in_full(config, problem, judge.finalists(), seed)
+    ranking = rank_in_full(config, problems, judge.finalists(), seed)
     counts, rises, seconds = dict(judge.counts), judge.rises, judge.seconds
     record = {**ranking[0], "seconds": seconds, "counts": counts, "rises": rises}
     return Found(ranking[0]["loss"], {**record, "finalists": ranking})

@@ -23,11 +23,14 @@ from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.clock import Clock
 from dglmeta.tasks.imbalance_losses import ClassLoss, class_loss
 
-__all__ = ["Problem", "State", "begin", "pose"]
+__all__ = ["Problem", "State", "begin", "pose", "pose_draws"]
 
 Ids = npt.NDArray[np.int64]
 
 FEATURES = "feat"
+
+AGAIN = 1 << 32
+"""Seeds of further draws begin here, as those of splits to train on are small."""
 
 
 class Problem(NamedTuple):
@@ -76,6 +79,25 @@ def pose(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> Problem
     )
     x = csr_array(np.asarray(features, np.float64))
     return Problem(ds.csr.adjacency(among[0]), _of_sum_one(x) if config.normalise else x, split)
+
+
+def pose_draws(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> list[Problem]:
+    """The task, and the same with other training nodes of the minority.
+
+    Nodes to choose and test by are the same. Where ``label_ratio`` draws these, too, so that one
+    draw's test nodes would be another's to choose by, all draws are the first.
+
+    Raises
+    ------
+    DataError
+        As :func:`pose`.
+    """
+    first = pose(config, ds, split_seed)
+    if config.label_ratio or not isinstance(ds, Dataset):
+        return [first] * config.draws
+    seeds = [AGAIN * (split_seed + 1) + k for k in range(1, config.draws)]
+    splits = [step_imbalance(ds, rho=config.rho, seed=seed) for seed in seeds]
+    return [first, *(first._replace(split=split) for split in splits)]
 
 
 def _of_sum_one(x: csr_array) -> csr_array:

@@ -11,8 +11,16 @@ from scipy.stats import spearmanr
 import dglmeta as dm
 from dglmeta.nn.many_models import ManyModels, dropout_mask
 from dglmeta.systems.autolinc_config import ENCODERS, QUARTERS, Config
-from dglmeta.systems.autolinc_proxy import LAGGING, Proxy, Trained, _Batch, projected, rise_together
-from dglmeta.systems.autolinc_setup import pose
+from dglmeta.systems.autolinc_proxy import (
+    LAGGING,
+    Draws,
+    Proxy,
+    Trained,
+    _Batch,
+    projected,
+    rise_together,
+)
+from dglmeta.systems.autolinc_setup import pose, pose_draws
 from dglmeta.tasks.expression import expression_loss
 from dglmeta.tasks.expression_parse import parse_expression
 from dglmeta.tasks.named_losses import named_loss
@@ -219,3 +227,43 @@ def test_projected_features_keep_inner_products_as_far_as_their_rank_goes():
 def test_features_without_more_columns_stay_as_they_are(n_columns):
     x = csr_array(np.eye(30, 12))
     assert projected(x, n_columns) is x
+
+
+# Several draws
+
+
+def test_draws_share_nodes_to_choose_and_test_by_and_no_seed_with_splits(citations):
+    config = Config(**SMALL, draws=3)
+    first, *others = pose_draws(config, citations, 5)
+    assert first.split.train.node.tolist() == pose(config, citations, 5).split.train.node.tolist()
+    assert len({tuple(p.split.train.node) for p in (first, *others)}) == 3
+    for other in others:
+        for part in ("valid", "test"):
+            one, two = (getattr(p.split, part).node for p in (first, other))
+            np.testing.assert_array_equal(one, two)
+    again = pose_draws(config, citations, 6)
+    drawn, drawn_again = ({tuple(p.split.train.node) for p in ps} for ps in (others, again))
+    assert not drawn & drawn_again
+
+
+def test_draws_of_all_nodes_are_one_draw(citations):
+    config = Config(**SMALL, draws=3, label_ratio=0.2, valid_per_class=5)
+    first, *others = pose_draws(config, citations, 0)
+    assert all(other is first for other in others)
+
+
+def test_what_is_not_given_up_is_rewarded_by_the_mean_of_draws(citations, monkeypatch):
+    config = Config(**SMALL, draws=3)
+    draws = pose_draws(config, citations, 0)
+    losses = [named_loss("B"), parse_expression("u*y*n"), named_loss("D")]
+    alone = [Proxy(config, draw, 7 + k).train(losses) for k, draw in enumerate(draws)]
+    found = Draws(config, draws, 7).train(losses)
+    assert any(outcome.given_up for outcome in found)
+    for k, outcome in enumerate(found):
+        assert outcome.curve == alone[0][k].curve
+        if outcome.given_up:
+            assert outcome.again == []
+        else:
+            assert outcome.again == [by[k].reward for by in alone[1:]]
+            rewards = [by[k].reward for by in alone]
+            assert outcome.reward == pytest.approx(sum(rewards) / 3)

@@ -18,7 +18,7 @@ from dglmeta.systems import AutoLINC
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_finals import rank_in_full
 from dglmeta.systems.autolinc_search import search_loss
-from dglmeta.systems.autolinc_setup import pose
+from dglmeta.systems.autolinc_setup import pose, pose_draws
 from dglmeta.tasks.expression_parse import parse_expression
 from dglmeta.tasks.named_losses import PUBLISHED_FOR, named_loss
 from dglmeta.train import RunFolder
@@ -45,9 +45,9 @@ def citations():
 def search(citations):
     def run(seed=0, out=None, resume=False, split_seed=0, **settings):
         config = Config(**{**SMALL, **settings})
-        problem = pose(config, citations, split_seed)
+        problems = pose_draws(config, citations, split_seed)
         return search_loss(
-            config, problem, citations.name, seed=seed, split_seed=split_seed, out=out,
+            config, problems, citations.name, seed=seed, split_seed=split_seed, out=out,
             resume=resume,
         )  # fmt: skip
 
@@ -144,17 +144,31 @@ def test_a_length_without_a_complete_formula_is_refused(search):
 def test_finalists_train_as_the_system_would(citations):
     config = Config(**SMALL | {"dropout": 0.0, "epochs": 8})
     losses = [named_loss(name) for name in "BDM"]
-    ranking = rank_in_full(config, pose(config, citations, 0), losses, 0)
+    ranking = rank_in_full(config, [pose(config, citations, 0)], losses, 0)
     scores = {entry["loss"]: entry["score"] for entry in ranking}
     for loss in losses:
         result = fit(citations, loss=f"autolinc:{loss.infix}", dropout=0.0, epochs=8)
         assert scores[loss.infix] == pytest.approx(result.metrics["valid_score"], abs=1e-6)
 
 
+def test_finalists_are_ranked_by_the_mean_of_draws(citations):
+    config = Config(**SMALL | {"epochs": 5, "draws": 2})
+    losses = [named_loss(name) for name in "BDM"]
+    draws = pose_draws(config, citations, 0)
+    first, second = (
+        {entry["loss"]: entry for entry in rank_in_full(config, [draw], losses, seed)}
+        for seed, draw in enumerate(draws)
+    )
+    for entry in rank_in_full(config, draws, losses, 0):
+        for name in ("score", "bacc"):
+            both = [found[entry["loss"]][name] for found in (first, second)]
+            assert entry[name] == pytest.approx(sum(both) / 2)
+
+
 def test_a_finalist_that_overflows_comes_last(citations):
     config = Config(**SMALL | {"epochs": 40})
     losses = [parse_expression("exp(exp(n*n*u*u)) + y"), named_loss("B")]
-    ranking = rank_in_full(config, pose(config, citations, 0), losses, 0)
+    ranking = rank_in_full(config, [pose(config, citations, 0)], losses, 0)
     assert [entry["loss"] for entry in ranking] == ["(y - n*u)^2", losses[0].infix]
     assert (ranking[1]["score"], ranking[1]["bacc"]) == (0, 0)
     assert ranking[0]["bacc"] > 0.25

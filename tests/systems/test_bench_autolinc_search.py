@@ -9,28 +9,28 @@ import pytest
 import dglmeta as dm
 from dglmeta.bench.systems import bench_autolinc_search as bench
 from dglmeta.systems.autolinc_config import CHECKS, Config
-from dglmeta.systems.autolinc_setup import pose
+from dglmeta.systems.autolinc_setup import pose_draws
 from dglmeta.tasks.named_losses import named_loss
 
 SMALL = Config(time_budget="60s", proxy_epochs=4, proxy_d=8, candidates=20, round=16)
 
 
 @pytest.fixture(scope="module")
-def problem():
-    return pose(SMALL, dm.load_dataset("toy-citations"), 0)
+def problems():
+    return pose_draws(SMALL, dm.load_dataset("toy-citations"), 0)
 
 
 def run(capsys, monkeypatch, *arguments):
     given = ["--data", "toy-citations", "--seconds", "0.01", "--threads", "1", *arguments]
     monkeypatch.setattr(sys, "argv", ["bench", *given])
-    monkeypatch.setattr(bench, "Config", lambda **kw: dataclasses.replace(SMALL, **kw))
+    monkeypatch.setattr(bench, "Config", lambda **kw: dataclasses.replace(SMALL, round=64, **kw))
     monkeypatch.setattr(bench, "ROUNDS", (1, 16))
     bench.main()
     return capsys.readouterr().out.splitlines()
 
 
-def test_rates_are_those_of_the_counters(problem):
-    found = bench.measure(SMALL, problem, 0)
+def test_rates_are_those_of_the_counters(problems):
+    found = bench.measure(SMALL, problems, 0)
     counts = dict(found["counts"])
     n_asked, n_trained = counts.pop("asked"), counts.pop("trained")
     assert n_asked == sum(counts.values()) >= n_trained >= 20
@@ -57,11 +57,11 @@ def test_a_variant_is_the_search_but_for_what_it_is_named_after(name):
         assert changed == ({"masked": False} if what == "masks" else {})
 
 
-def test_without_a_check_nothing_fails_it(problem):
+def test_without_a_check_nothing_fails_it(problems):
     for name, config in bench.variants(SMALL):
         check = name.removeprefix("without ")
         if check in CHECKS:
-            assert check not in bench.measure(config, problem, 0)["counts"]
+            assert check not in bench.measure(config, problems, 0)["counts"]
 
 
 def test_losses_of_one_gradient_count_once():
