@@ -39,8 +39,12 @@ ALONE: dict[str, dict[str, Any]] = {
 }
 """Each task end to end; every protocol has its own."""
 
-PAPER = {"protocol": "paper", "norm": "l2", "hidden": True}
-"""The encoder and heads of the published program."""
+PAPER = {
+    "protocol": "paper", "norm": "layer", "hidden": True, "batch": 16, "passes": 5,
+    "inner_lr": 0.04, "task_weights": (), "lr": 2e-3, "epochs": 20, "patience": 10,
+}  # fmt: skip
+"""Heads, episodes and inner step of the published program; rows are normalised as in the clean
+protocol, and a larger step size stands for many thousand epochs."""
 
 UNTRAINED = {"untrained-all": {"variant": "untrained", "epochs": 1, "patience": 1}}
 """What the features and edges alone are worth to a linear model."""
@@ -60,6 +64,9 @@ NOTES = (
     "Frozen embeddings are judged by a linear model, which is fitted to the training graphs; "
     "classical training and tasks alone by their trained heads. 70, 10 and 20 % of the graphs are "
     "to train, choose and test with, dealt anew for every seed.",
+    "Rows of the paper's protocol are trained for 20 epochs of five passes with a step size of "
+    "2e-3, where the published program takes thousands with 5e-4; a network for classes of graphs "
+    "alone learns hardly anything from its features in that time.",
     "proteins has one attribute a node here; the printed row is of another file with 29.",
 )
 
