@@ -48,10 +48,12 @@ class TimedDraws(Draws):
 
     seconds = 0.0
 
-    def train(self, candidates: Sequence[Expression], tenth: Sequence[float] = ()) -> list[Trained]:
+    def train(
+        self, candidates: Sequence[Expression], tenth: Sequence[float] = (), bar: float = -np.inf
+    ) -> list[Trained]:
         """As it does, with a clock."""
         begun = time.perf_counter()
-        trained = super().train(candidates, tenth)
+        trained = super().train(candidates, tenth, bar)
         self.seconds += time.perf_counter() - begun
         return trained
 

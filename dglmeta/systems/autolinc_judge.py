@@ -183,7 +183,7 @@ class Judge:
         curve = self._curves[tenth[-1][0]] if len(tenth) == LEADERS else ()
         return [
             {"reward": t.reward, "why": t.given_up or "finished", "curve": t.curve}
-            for t in self._proxy.train(candidates, curve)
+            for t in self._proxy.train(candidates, curve, self._leaders.bar)
         ]
 
 

@@ -162,11 +162,16 @@ class Draws:
         self.proxies = [Proxy(config, p, seed + k, x) for k, p in enumerate(problems)]
         self.counts = self.proxies[0].counts
 
-    def train(self, candidates: Sequence[Expression], tenth: Sequence[float] = ()) -> list[Trained]:
-        """As :meth:`Proxy.train`; curves are those of the first draw."""
+    def train(
+        self, candidates: Sequence[Expression], tenth: Sequence[float] = (), bar: float = -np.inf
+    ) -> list[Trained]:
+        """As :meth:`Proxy.train`; curves are those of the first draw.
+
+        Candidates whose reward there is ``bar`` at most are not trained again.
+        """
         first, *others = self.proxies
         outcomes = first.train(candidates, tenth)
-        going = [k for k, outcome in enumerate(outcomes) if not outcome.given_up]
+        going = [k for k, o in enumerate(outcomes) if not o.given_up and o.reward > bar]
         for proxy in others if going else ():
             for k, again in zip(going, proxy.train([candidates[k] for k in going]), strict=True):
                 outcomes[k].again.append(again.reward)

@@ -26,8 +26,9 @@ class FakeProxy:
     def __init__(self, **given):
         self.given, self.asked, self.tenth = given, [], []
 
-    def train(self, candidates, tenth=()):
+    def train(self, candidates, tenth=(), bar=0.0):
         assert candidates
+        self.bar = bar
         self.asked.append([c.infix for c in candidates])
         self.tenth.append(list(tenth))
         found = [self.given.get(c.infix, 0.5) for c in candidates]

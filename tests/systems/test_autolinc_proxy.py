@@ -267,3 +267,15 @@ def test_what_is_not_given_up_is_rewarded_by_the_mean_of_draws(citations, monkey
             assert outcome.again == [by[k].reward for by in alone[1:]]
             rewards = [by[k].reward for by in alone]
             assert outcome.reward == pytest.approx(sum(rewards) / 3)
+
+
+def test_what_does_not_pass_the_bar_is_not_trained_again(citations):
+    config = Config(**SMALL, draws=2, checks=())
+    losses = [named_loss(name) for name in "BDEM"]
+    draws = Draws(config, pose_draws(config, citations, 0), 0)
+    rewards = [max(outcome.curve) for outcome in draws.proxies[0].train(losses)]
+    bar = sorted(rewards)[1]
+    again = [bool(outcome.again) for outcome in draws.train(losses, bar=bar)]
+    assert again == [reward > bar for reward in rewards]
+    assert any(again)
+    assert not all(again)
