@@ -36,6 +36,7 @@ from dglmeta.tasks.expression_checks import gradient_signature
 from dglmeta.tasks.expression_form import canonical
 from dglmeta.train import run_search
 
+DRAWS = Config.draws
 WHOLE = "all checks"
 ROUNDS = (1, 16, 128)
 COLUMNS = ("asked", "trained", "ended", "training_ms", "finding_ms")
@@ -123,16 +124,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each search")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of training nodes")
+    parser.add_argument("--whole", action="store_true", help="the search with all checks only")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     set_num_threads(arguments.threads)
     torch.set_num_threads(arguments.threads)
-    config = Config(encoder=arguments.encoder, time_budget=f"{arguments.seconds}s")
+    config = Config(
+        encoder=arguments.encoder, time_budget=f"{arguments.seconds}s", draws=arguments.draws
+    )
     problems = pose_draws(config, dm.load_dataset(arguments.data), 0)
     measure(dataclasses.replace(config, candidates=1), problems, 0)  # kernels are compiled
-    table: dict[str, list[Found]] = {name: [] for name, _ in variants(config)}
+    searches = [(n, v) for n, v in variants(config) if n == WHOLE or not arguments.whole]
+    table: dict[str, list[Found]] = {name: [] for name, _ in searches}
     for seed in range(arguments.repeats):
-        for name, variant in variants(config):
+        for name, variant in searches:
             table[name].append(measure(variant, problems, seed))
             if arguments.json:
                 print(json.dumps({"variant": name, "seed": seed, **table[name][-1]}), flush=True)
@@ -144,8 +150,9 @@ def main() -> None:
     print(f"{'':<22}" + "".join(f"{column:>13}" for column in COLUMNS))
     for name, repeats in table.items():
         print_row(name, repeats)
-    print("Candidates a second with a check over without it:")
-    print_speed_ups(table)
+    if not arguments.whole:
+        print("Candidates a second with a check over without it:")
+        print_speed_ups(table)
 
 
 if __name__ == "__main__":

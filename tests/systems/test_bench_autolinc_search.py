@@ -29,6 +29,12 @@ def run(capsys, monkeypatch, *arguments):
     return capsys.readouterr().out.splitlines()
 
 
+def test_the_whole_search_alone_is_one_row(capsys, monkeypatch):
+    lines = run(capsys, monkeypatch, "--whole", "--draws", "1")
+    assert lines[-1].startswith(bench.WHOLE)
+    assert len(lines) == 4
+
+
 def test_rates_are_those_of_the_counters(problems):
     found = bench.measure(SMALL, problems, 0)
     counts = dict(found["counts"])
