@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from scipy.sparse import csr_array, issparse
@@ -115,8 +115,8 @@ class ReceptiveField:
         return FieldParts((own, received), None, last)
 
     def _hop(self, messages: Messages) -> SharedHop:
-        assert messages.receivers is not None  # as they are those to some nodes
-        return SharedHop(messages.adjacency, messages.weight.to(self.dtype), messages.receivers)
+        receivers = cast(Tensor, messages.receivers)  # there are, of messages to some nodes
+        return SharedHop(messages.adjacency, messages.weight.to(self.dtype), receivers)
 
 
 class FieldParts(NamedTuple):

@@ -1,4 +1,7 @@
-"""What the tables of AutoLINC share: losses side by side, by data set and encoder."""
+"""What the tables of AutoLINC share: losses side by side, by data set and encoder.
+
+Which of the paper's tables has which data and imbalance is inferred here from what is printed.
+"""
 
 from __future__ import annotations
 

@@ -22,6 +22,26 @@ def _classified(draw):
 
 
 @given(_classified())
+def test_f1_of_classes_equals_its_definition(classified):
+    logits, label = classified
+    said = [row.index(max(row)) for row in logits.tolist()]
+    pairs = list(zip(said, label.tolist(), strict=True))
+    f1 = [
+        2 * pairs.count((c, c)) / (said.count(c) + label.tolist().count(c))
+        for c in {*said, *label.tolist()}
+    ]
+    metrics = class_metrics(logits, label)
+    assert metrics["micro_f1"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+    assert metrics["macro_f1"] == pytest.approx(sum(f1) / len(f1))
+
+
+def test_f1_of_classes_by_hand():
+    logits = np.eye(3)[[0, 0, 1, 1]]  # class 2 is missed
+    metrics = class_metrics(logits, np.array([0, 0, 1, 2]))
+    assert metrics == pytest.approx({"micro_f1": 3 / 4, "macro_f1": (1 + 2 / 3 + 0) / 3})
+
+
+@given(_classified())
 def test_balanced_accuracy_is_the_mean_recall_of_the_classes_there_are(classified):
     logits, label = classified
     said = logits.argmax(1)
@@ -38,15 +58,19 @@ def test_by_hand():
     assert metrics == pytest.approx({"bacc": (1 + 1 / 3) / 2, "macro_f1": f1})
 
 
+@pytest.mark.parametrize("metrics", [class_metrics, balanced_metrics])
 @pytest.mark.parametrize(
     ("logits", "label", "message"),
     [
-        ([[0.0, np.nan], [np.inf, 0.0]], [0, 1], "balanced_metrics: expected finite logits, got 2"),
-        ([[0.0, 1.0]], [2], r"balanced_metrics: expected labels in \[0, 2\), got 2 to 2"),
+        ([[0.0, np.nan], [np.inf, 0.0]], [0, 1], "finite logits, got 2"),
+        ([[0.0, 1.0]], [2], r"labels in \[0, 2\), got 2 to 2"),
+        ([[0.0, 1.0]], [-1], "got -1"),
         ([[0.0, 1.0]], [0, 1], r"got \(1, 2\) and \(2,\)"),
+        ([0.0, 1.0], [0, 1], r"got \(2,\)"),
         (np.zeros((0, 2)), np.zeros(0, int), "at least one sample"),
     ],
 )
-def test_logits_and_labels_that_do_not_fit_are_refused(logits, label, message):
-    with pytest.raises(DataError, match=message):
-        balanced_metrics(np.array(logits), np.array(label))
+def test_logits_and_labels_that_do_not_fit_are_refused(metrics, logits, label, message):
+    with pytest.raises(DataError, match=message) as error:
+        metrics(np.array(logits), np.array(label))
+    assert str(error.value).startswith(f"{metrics.__name__}: ")

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.tasks import metrics as metrics_module
-from dglmeta.tasks.metrics import class_metrics, link_metrics, rank_users, ranking_metrics
+from dglmeta.tasks.metrics import link_metrics, rank_users, ranking_metrics
 
 
 @st.composite
@@ -74,51 +74,6 @@ def test_logits_that_are_no_numbers_are_refused(bad):
 def test_one_class_is_refused():
     with pytest.raises(DataError, match="one class only"):
         link_metrics(np.array([0.0, 1.0]), np.array([1, 1]))
-
-
-@st.composite
-def _classified(draw):
-    """Integer logits, so with ties, and labels; not every class need occur."""
-    n, n_classes = draw(st.integers(1, 20)), draw(st.integers(2, 5))
-    logits = draw(hnp.arrays(np.int64, (n, n_classes), elements=st.integers(-3, 3)))
-    label = draw(hnp.arrays(np.int64, n, elements=st.integers(0, n_classes - 1)))
-    return logits.astype(np.float64), label
-
-
-@given(_classified())
-def test_f1_of_classes_equals_its_definition(classified):
-    logits, label = classified
-    said = [row.index(max(row)) for row in logits.tolist()]
-    pairs = list(zip(said, label.tolist(), strict=True))
-    f1 = [
-        2 * pairs.count((c, c)) / (said.count(c) + label.tolist().count(c))
-        for c in {*said, *label.tolist()}
-    ]
-    metrics = class_metrics(logits, label)
-    assert metrics["micro_f1"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
-    assert metrics["macro_f1"] == pytest.approx(sum(f1) / len(f1))
-
-
-def test_f1_of_classes_by_hand():
-    logits = np.eye(3)[[0, 0, 1, 1]]  # class 2 is missed
-    metrics = class_metrics(logits, np.array([0, 0, 1, 2]))
-    assert metrics == pytest.approx({"micro_f1": 3 / 4, "macro_f1": (1 + 2 / 3 + 0) / 3})
-
-
-@pytest.mark.parametrize(
-    ("logits", "label", "message"),
-    [
-        ([[0.0, np.nan], [np.inf, 0.0]], [0, 1], "finite logits, got 2"),
-        ([[0.0, 1.0]], [2], r"labels in \[0, 2\), got 2 to 2"),
-        ([[0.0, 1.0]], [-1], "got -1"),
-        ([[0.0, 1.0]], [0, 1], r"got \(1, 2\) and \(2,\)"),
-        ([0.0, 1.0], [0, 1], r"got \(2,\)"),
-        (np.zeros((0, 2)), np.zeros(0, int), "at least one sample"),
-    ],
-)
-def test_logits_and_labels_that_do_not_fit_are_refused(logits, label, message):
-    with pytest.raises(DataError, match=message):
-        class_metrics(np.array(logits), np.array(label))
 
 
 def lists_of(rows):
