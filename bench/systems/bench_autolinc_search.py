@@ -31,9 +31,8 @@ from dglmeta.systems.autolinc_judge import Judge, Tokens
 from dglmeta.systems.autolinc_proxy import Draws, Trained
 from dglmeta.systems.autolinc_search import _searcher
 from dglmeta.systems.autolinc_setup import Problem, pose_draws
-from dglmeta.tasks.expression import Expression
-from dglmeta.tasks.expression_checks import gradient_signature
-from dglmeta.tasks.expression_form import canonical
+from dglmeta.tasks.expression import Expression, canonical
+from dglmeta.tasks.expression.checks import gradient_signature
 from dglmeta.train import run_search
 
 DRAWS = Config.draws

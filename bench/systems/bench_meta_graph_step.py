@@ -42,7 +42,7 @@ from dglmeta.nn.stacked import layer_inputs
 from dglmeta.systems.meta_graph import MetaGraph
 from dglmeta.systems.meta_graph_setup import State
 from dglmeta.tasks import FewShotBatch, FewShotGraph, Pairs
-from dglmeta.tasks.few_shot import normalised
+from dglmeta.tasks.graphs.few_shot import normalised
 
 FORMS = ("ours", "ours, all nodes", "loop, merged", "loop")
 FEATURES = {"given": ("given",), "all": ("given", "degrees", "neighbours")}

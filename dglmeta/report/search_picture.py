@@ -12,7 +12,7 @@ import torch
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.report.draw import Axes, Line, Picture, picture
 from dglmeta.tasks.expression import Expression, expression_values
-from dglmeta.tasks.named_losses import PREFIX, named_loss
+from dglmeta.tasks.expression.named import PREFIX, named_loss
 
 __all__ = ["Finalist", "Rise", "Search", "plot_loss", "plot_search", "read_loss", "read_search"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dglmeta.errors import ConfigError
 from dglmeta.systems.autolinc_config import PUBLISHED, Config
-from dglmeta.tasks.named_losses import PUBLISHED_FOR, named_loss
+from dglmeta.tasks.expression import PUBLISHED_FOR, named_loss
 from dglmeta.train import RunFolder
 from dglmeta.train.checkpoint import load_checkpoint
 

@@ -21,9 +21,8 @@ from typing import Any, NamedTuple
 from dglmeta.meta import Leaders
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_proxy import Proxy
-from dglmeta.tasks.expression import Expression
-from dglmeta.tasks.expression_checks import gradient_signature, is_legal, which_separate
-from dglmeta.tasks.expression_form import canonical
+from dglmeta.tasks.expression import Expression, canonical
+from dglmeta.tasks.expression.checks import gradient_signature, is_legal, which_separate
 
 __all__ = ["Judge", "Outcome", "Tokens"]
 

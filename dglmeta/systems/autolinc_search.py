@@ -19,7 +19,7 @@ from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.autolinc_judge import Judge, Tokens
 from dglmeta.systems.autolinc_proxy import Draws
 from dglmeta.systems.autolinc_setup import Problem
-from dglmeta.tasks.expression_grammar import LossGrammar
+from dglmeta.tasks.expression import LossGrammar
 from dglmeta.train import Journal, RunFolder, run_search
 
 __all__ = ["search_loss"]

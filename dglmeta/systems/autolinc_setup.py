@@ -21,7 +21,7 @@ from dglmeta.nn.receptive_field import ReceptiveField
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.clock import Clock
-from dglmeta.tasks.imbalance_losses import ClassLoss, class_loss
+from dglmeta.tasks.imbalance import ClassLoss, class_loss
 
 __all__ = ["Problem", "State", "begin", "pose", "pose_draws"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dglmeta.errors import ConfigError
 from dglmeta.nn.multi_task import NORMS, TASKS
 from dglmeta.systems.base import check_choices, check_positive
-from dglmeta.tasks.episode_parts import Shares
+from dglmeta.tasks.episodes import Shares
 
 __all__ = ["VARIANTS", "Config", "Variant"]
 

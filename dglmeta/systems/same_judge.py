@@ -13,8 +13,8 @@ from dglmeta.nn.multi_task import Question, TaskGraphs, answer, encode_tasks
 from dglmeta.systems.same_config import Config
 from dglmeta.systems.same_setup import State
 from dglmeta.tasks import area_under_curve
-from dglmeta.tasks.graph_layout import layout_rows
-from dglmeta.tasks.probe import probe
+from dglmeta.tasks.episodes import probe
+from dglmeta.tasks.graphs import layout_rows
 
 __all__ = ["embed_graphs", "head_metrics", "metric_of", "probe_metrics"]
 

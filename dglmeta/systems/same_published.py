@@ -32,9 +32,8 @@ from dglmeta.errors import ConfigError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.multi_task import Question
 from dglmeta.tasks.episodes import Episode, Part
-from dglmeta.tasks.graph_layout import layout_edges, layout_rows, task_graphs
-from dglmeta.tasks.graph_rows import GraphRows
-from dglmeta.tasks.link_holdout import first_non_edges
+from dglmeta.tasks.episodes.holdout import first_non_edges
+from dglmeta.tasks.graphs import GraphRows, layout_edges, layout_rows, task_graphs
 
 __all__ = ["PublishedEpisodes"]
 

@@ -20,11 +20,9 @@ from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
-from dglmeta.tasks.episode_parts import Shares
-from dglmeta.tasks.episodes import Episode, Episodes
-from dglmeta.tasks.graph_layout import task_graphs
-from dglmeta.tasks.graph_rows import GraphRows, graph_rows
-from dglmeta.tasks.link_holdout import LinkHoldout, hold_out_links, published_holdout
+from dglmeta.tasks.episodes import Episode, Episodes, Shares
+from dglmeta.tasks.episodes.holdout import LinkHoldout, hold_out_links, published_holdout
+from dglmeta.tasks.graphs import GraphRows, graph_rows, task_graphs
 
 __all__ = ["State", "begin"]
 

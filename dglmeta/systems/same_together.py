@@ -20,8 +20,7 @@ from dglmeta.meta import parameters_of
 from dglmeta.systems.base import Result
 from dglmeta.systems.same import SAME
 from dglmeta.systems.same_setup import State
-from dglmeta.tasks.episode_merge import merge_episodes
-from dglmeta.tasks.episodes import Episode
+from dglmeta.tasks.episodes import Episode, merge_episodes
 
 __all__ = ["fit_together", "step_together"]
 

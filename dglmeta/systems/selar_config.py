@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dglmeta.errors import ConfigError
 from dglmeta.systems.base import check_choices, check_positive
 from dglmeta.tasks import AUXILIARY
-from dglmeta.tasks.node_losses import CROSS_ENTROPY, loss_expression
+from dglmeta.tasks.expression.node_losses import CROSS_ENTROPY, loss_expression
 
 __all__ = ["STRATEGIES", "Config", "Strategy"]
 

@@ -38,7 +38,7 @@ from dglmeta.tasks import (
     primary_task,
     split_of,
 )
-from dglmeta.tasks.node_losses import node_losses
+from dglmeta.tasks.expression.node_losses import node_losses
 from dglmeta.train import RowAdam
 
 __all__ = ["begin", "can_replay", "fanouts_of"]

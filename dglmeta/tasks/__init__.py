@@ -12,23 +12,31 @@ from dglmeta.tasks.base import (
 from dglmeta.tasks.clustering import cluster_scores, tsne
 from dglmeta.tasks.contrast import info_nce, progressive_negatives
 from dglmeta.tasks.distance import DistanceTask
-from dglmeta.tasks.episode_merge import merge_episodes
-from dglmeta.tasks.episodes import Episode, Episodes, Part
+from dglmeta.tasks.episodes import (
+    Episode,
+    Episodes,
+    LinkHoldout,
+    Part,
+    hold_out_links,
+    merge_episodes,
+)
 from dglmeta.tasks.few_labels import classification_scores, probe_few_labels
-from dglmeta.tasks.few_shot import FEATURES, FewShotGraph, degree_profile
-from dglmeta.tasks.few_shot_batch import (
+from dglmeta.tasks.graphs import (
+    FEATURES,
     FewShotBatch,
+    FewShotGraph,
+    GraphRows,
     LocatedPairs,
     Pairs,
+    degree_profile,
     evidence_loss,
+    graph_rows,
     pair_logits,
+    task_graphs,
 )
-from dglmeta.tasks.graph_layout import task_graphs
-from dglmeta.tasks.graph_rows import GraphRows, graph_rows
 from dglmeta.tasks.heuristics import adamic_adar, cosine_scores, deepwalk
 from dglmeta.tasks.joint import JointBatch, JointTasks
 from dglmeta.tasks.link import LinkTask, PairedLinkTask, TargetEdges
-from dglmeta.tasks.link_holdout import LinkHoldout, hold_out_links
 from dglmeta.tasks.metapath import MetaPathTask
 from dglmeta.tasks.metrics import area_under_curve, class_metrics, link_metrics, ranking_metrics
 from dglmeta.tasks.node import NodeTask

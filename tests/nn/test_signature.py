@@ -12,7 +12,7 @@ from dglmeta.graph.states import node_states
 from dglmeta.nn import GraphSignature
 from dglmeta.nn.signature import VARIANTS
 from dglmeta.nn.stacked import StackedGraphs, stack_graphs
-from dglmeta.tasks.few_shot import normalised
+from dglmeta.tasks.graphs.few_shot import normalised
 
 D_IN, WIDTHS, D_HIDDEN = 3, (6, 8), 5
 

@@ -14,7 +14,7 @@ from dglmeta.nn import VGAE, encode
 from dglmeta.nn.signature import VARIANTS
 from dglmeta.nn.stacked import stack_graphs
 from dglmeta.nn.vgae import MAX_LOGSTD, bounded, kl_divergence
-from dglmeta.tasks.few_shot import normalised
+from dglmeta.tasks.graphs.few_shot import normalised
 
 D_IN, D_HIDDEN, D = 4, 6, 3
 

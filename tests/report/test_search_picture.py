@@ -21,7 +21,7 @@ from dglmeta.report.search_picture import (
     read_loss,
     read_search,
 )
-from dglmeta.tasks.named_losses import NAMED_LOSSES, named_loss
+from dglmeta.tasks.expression import NAMED_LOSSES, named_loss
 from dglmeta.train import RunFolder
 
 pytest.importorskip("matplotlib")

@@ -17,7 +17,7 @@ from dglmeta.nn.many_models import ManyModels
 from dglmeta.systems import AutoLINC
 from dglmeta.systems.autolinc_config import CHECKS, ENCODERS, QUARTERS, Config
 from dglmeta.systems.autolinc_setup import pose
-from dglmeta.tasks.imbalance_losses import CLASS_LOSSES
+from dglmeta.tasks.imbalance import CLASS_LOSSES
 
 SMALL = {"loss": "autolinc:B", "d": 8, "epochs": 5}
 OVERFLOW = "autolinc:exp(exp(u*n*n))"

@@ -12,8 +12,7 @@ from dglmeta.errors import ConfigError
 from dglmeta.systems.autolinc_config import CHECKS, Config
 from dglmeta.systems.autolinc_judge import LEADERS, Judge
 from dglmeta.systems.autolinc_proxy import QUARTERS, Trained
-from dglmeta.tasks.expression import Expression
-from dglmeta.tasks.expression_parse import parse_expression
+from dglmeta.tasks.expression import Expression, parse_expression
 
 COUNTS = np.array([20, 20, 2, 2], np.float32)
 

@@ -21,9 +21,7 @@ from dglmeta.systems.autolinc_proxy import (
     rise_together,
 )
 from dglmeta.systems.autolinc_setup import pose, pose_draws
-from dglmeta.tasks.expression import expression_loss
-from dglmeta.tasks.expression_parse import parse_expression
-from dglmeta.tasks.named_losses import named_loss
+from dglmeta.tasks.expression import expression_loss, named_loss, parse_expression
 
 SMALL = {"proxy_epochs": 40, "proxy_d": 16, "proxy_features": 0}
 OVERFLOW = parse_expression("exp(exp(n*n*u*u)) + y")

@@ -19,8 +19,7 @@ from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_finals import rank_in_full
 from dglmeta.systems.autolinc_search import search_loss
 from dglmeta.systems.autolinc_setup import pose, pose_draws
-from dglmeta.tasks.expression_parse import parse_expression
-from dglmeta.tasks.named_losses import PUBLISHED_FOR, named_loss
+from dglmeta.tasks.expression import PUBLISHED_FOR, named_loss, parse_expression
 from dglmeta.train import RunFolder
 
 SMALL = {

@@ -10,7 +10,7 @@ import dglmeta as dm
 from dglmeta.bench.systems import bench_autolinc_search as bench
 from dglmeta.systems.autolinc_config import CHECKS, Config
 from dglmeta.systems.autolinc_setup import pose_draws
-from dglmeta.tasks.named_losses import named_loss
+from dglmeta.tasks.expression import named_loss
 
 SMALL = Config(time_budget="60s", proxy_epochs=4, proxy_d=8, candidates=20, round=16)
 

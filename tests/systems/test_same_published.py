@@ -23,9 +23,8 @@ from dglmeta.nn.multi_task import TASKS, Question
 from dglmeta.systems import SAME, same_judge
 from dglmeta.systems.same_published import PublishedEpisodes
 from dglmeta.systems.same_setup import State
-from dglmeta.tasks.episodes import Episode, Part
-from dglmeta.tasks.graph_rows import graph_rows
-from dglmeta.tasks.link_holdout import LinkHoldout
+from dglmeta.tasks.episodes import Episode, LinkHoldout, Part
+from dglmeta.tasks.graphs import graph_rows
 
 TENTHS = {"gc": 6, "nc": 3, "lp": 8}
 TOYS = toy_graphs()

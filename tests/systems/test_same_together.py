@@ -10,8 +10,7 @@ import dglmeta as dm
 from dglmeta.errors import DataError
 from dglmeta.systems import SAME
 from dglmeta.systems.same_together import step_together
-from dglmeta.tasks.episode_merge import merge_episodes
-from dglmeta.tasks.episodes import Episodes
+from dglmeta.tasks.episodes import Episodes, merge_episodes
 from dglmeta.train import RunFolder
 
 N_STEPS = 20
