@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import math
 import os
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ from dglmeta.report.few_shot import (
     read_adaptation,
     signature_table,
 )
+from dglmeta.report.numbers import decimals, mean_and_spread, mebibytes, seconds, setting
 from dglmeta.report.plots import metric_title, plot_comparison, plot_run, stages
 from dglmeta.report.runs import KINDS, Group, Run, group_runs
 from dglmeta.report.search_picture import Search, plot_loss, plot_search, read_loss, read_search
@@ -147,7 +146,7 @@ def _section(run: Run, written: list[Path]) -> dict[str, Any]:
 def _search(search: Search) -> dict[str, Any]:
     """What a search took, what became of its candidates, and those that were trained in full."""
     began = [("Found in", search.source)] if search.source else []
-    told = [*began, ("Search", _seconds(search.seconds)), *search.counted]
+    told = [*began, ("Search", seconds(search.seconds)), *search.counted]
     return {"terms": told, "finalists": search.finalists}
 
 
@@ -168,14 +167,14 @@ def _cost(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     step = result.get("seconds_per_step")
     rows: list[tuple[str, str]] = []
     if step:
-        rows.append(("A step, median", _seconds(step["median"])))
-        between = f"{_seconds(step['p10'])} to {_seconds(step['p90'])}"
+        rows.append(("A step, median", seconds(step["median"])))
+        between = f"{seconds(step['p10'])} to {seconds(step['p90'])}"
         rows.append(("A step, 10th to 90th percentile", between))
     shown: dict[str, tuple[str, Callable[[Any], str]]] = {
         "steps": ("Steps", "{:,}".format),
-        "seconds_total": ("Training", _seconds),
-        "peak_rss_mib": ("Peak memory of the process", _mebibytes),
-        "peak_gpu_mib": ("Peak memory on the GPU", _mebibytes),
+        "seconds_total": ("Training", seconds),
+        "peak_rss_mib": ("Peak memory of the process", mebibytes),
+        "peak_gpu_mib": ("Peak memory on the GPU", mebibytes),
         "n_parameters": ("Parameters", "{:,}".format),
         "device": ("Device", str),
     }
@@ -229,7 +228,7 @@ def _group_row(group: Group, metrics: Sequence[str]) -> dict[str, Any]:
         "name": group.name,
         "data": group.data,
         "seeds": ", ".join(str(r.config.get("seed", "?")) for r in done) or "none finished",
-        "values": [_mean_and_spread(v) for v in values],
+        "values": [mean_and_spread(v) for v in values],
     }
 
 
@@ -242,55 +241,6 @@ def _run_row(run: Run, kinds: Sequence[str], metrics: Sequence[str]) -> dict[str
     }
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
-    """Mean and sample standard deviation; the spread of one value is not known.
-
-    Examples
-    --------
-    >>> _mean_and_spread([0.80, 0.82]), _mean_and_spread([0.8]), _mean_and_spread([])
-    ('0.8100 ± 0.0141', '0.8000', '–')
-    """
-    if not values:
-        return "–"
-    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.4f}{spread}"
-
-
-def _decimals(value: float | None) -> str:
-    """Four decimals, as metrics and weights are told."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
-
-
-def _seconds(value: float) -> str:
-    """A duration in the unit a person would choose.
-
-    Examples
-    --------
-    >>> [_seconds(s) for s in (0.00172, 0.0177, 12.34, 95.3, 7384)]
-    ['1.72 ms', '17.7 ms', '12.3 s', '1 min 35 s', '2 h 3 min']
-    """
-    if value < 1:
-        return f"{1e3 * value:.3g} ms"
-    if value < 60:
-        return f"{value:.3g} s"
-    minutes, seconds = divmod(round(value), 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if hours else f"{minutes} min {seconds} s"
-
-
-def _mebibytes(value: float) -> str:
-    return f"{value:.0f} MiB" if value < 1024 else f"{value / 1024:.2f} GiB"
-
-
-def _setting(value: Any) -> str:
-    """A setting as a person writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_setting, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
-
-
 def _render(**content: Any) -> str:
     """The page. Whatever is not in the template is escaped, and what it lacks is an error."""
     from jinja2 import Environment, StrictUndefined
@@ -298,8 +248,8 @@ def _render(**content: Any) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
     environment.filters |= {
-        "decimals": _decimals,
-        "setting": _setting,
+        "decimals": decimals,
+        "setting": setting,
         "base64": lambda png: base64.b64encode(png).decode("ascii"),
     }
     template = resources.files("dglmeta.report").joinpath("page.html.jinja")
