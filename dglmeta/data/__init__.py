@@ -5,6 +5,24 @@ from dglmeta.data.dataset import Card, Dataset
 from dglmeta.data.egos import ego_networks, read_amazon_computers_egos
 from dglmeta.data.few_shot import FewShotSplit, few_shot_split
 from dglmeta.data.folder import read_folder
+from dglmeta.data.formats import (
+    GtnLayout,
+    HecoLayout,
+    read_amazon_computers,
+    read_amazon_photo,
+    read_gtn,
+    read_gtn_acm,
+    read_gtn_imdb,
+    read_heco,
+    read_kgat,
+    read_lastfm,
+    read_npz_graph,
+    read_ohmnet,
+    read_planetoid,
+    read_ppi,
+    read_ripple,
+    read_tu,
+)
 from dglmeta.data.graph_dataset import (
     LINK,
     NODE,
@@ -13,23 +31,12 @@ from dglmeta.data.graph_dataset import (
     one_graph,
     undirected,
 )
-from dglmeta.data.gtn import GtnLayout, read_gtn, read_gtn_acm, read_gtn_imdb
-from dglmeta.data.heco import HecoLayout, read_heco
 from dglmeta.data.imbalance import step_imbalance
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.npz import read_amazon_computers, read_amazon_photo, read_npz_graph
-from dglmeta.data.ohmnet import read_ohmnet
 from dglmeta.data.pairs import draw_negatives
-from dglmeta.data.planetoid import read_planetoid
-from dglmeta.data.ppi import read_ppi
-from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
 from dglmeta.data.registry import load_dataset
 from dglmeta.data.splits import LinkSplit, Rows, k_folds, split_links
-from dglmeta.data.synthetic import planted, toy
-from dglmeta.data.synthetic_citations import toy_citations
-from dglmeta.data.synthetic_graphs import toy_graphs
-from dglmeta.data.synthetic_papers import toy_papers
-from dglmeta.data.tu import read_tu
+from dglmeta.data.synthetic import planted, toy, toy_citations, toy_graphs, toy_papers
 
 __all__ = [
     "DATASETS",

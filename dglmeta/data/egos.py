@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dglmeta.data.formats.npz import read_amazon_computers
 from dglmeta.data.graph_dataset import GraphDataset
-from dglmeta.data.npz import read_amazon_computers
 from dglmeta.data.undirected import LINK, NODE, SCHEMA
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, HeteroCSR

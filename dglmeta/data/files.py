@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dglmeta.data.tables import find_file, read_bytes
+from dglmeta.data.formats.tables import find_file, read_bytes
 from dglmeta.errors import DataError
 
 __all__ = ["DataFile", "locate", "verify"]

@@ -15,8 +15,8 @@ import pyarrow.parquet
 
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.folder_schema import SCHEMA_FILE, EdgeTable, NodeTable, read_schema
+from dglmeta.data.formats.tables import as_text, number_by_first_seen, parse_csv, read_bytes
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.tables import as_text, number_by_first_seen, parse_csv, read_bytes
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR, MetaPath
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dglmeta.data.dataset import Card
-from dglmeta.data.tables import read_bytes
+from dglmeta.data.formats.tables import read_bytes
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType
 

@@ -10,15 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dglmeta.data.catalogue import DATASETS, Entry
+from dglmeta.data.catalogue import DATASETS, Entry, tu_entry
 from dglmeta.data.dataset import Dataset
 from dglmeta.data.files import locate
 from dglmeta.data.files import verify as verify_files
 from dglmeta.data.folder import read_folder
 from dglmeta.data.folder_schema import SCHEMA_FILE
-from dglmeta.data.graph_catalogue import tu_entry
+from dglmeta.data.formats.tu import read_tu
 from dglmeta.data.graph_dataset import GraphDataset
-from dglmeta.data.tu import read_tu
 from dglmeta.errors import ConfigError, DataError
 
 __all__ = ["DATASETS", "Entry", "load_dataset"]

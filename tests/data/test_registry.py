@@ -16,9 +16,9 @@ import pytest
 import dglmeta as dm
 from dglmeta.data import DATASETS, Dataset, GraphDataset, load_dataset
 from dglmeta.data import files as files_module
+from dglmeta.data.catalogue.graphs import tu_entry
 from dglmeta.data.files import DataFile, locate, verify
-from dglmeta.data.graph_catalogue import tu_entry
-from dglmeta.data.tables import find_file
+from dglmeta.data.formats.tables import find_file
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR
 

@@ -16,7 +16,7 @@ import dglmeta as dm
 from dglmeta.bench.gpu.bench import Bench
 from dglmeta.bench.systems.bench_selar_scale import N_USERS, PATHS, store
 from dglmeta.data import Dataset
-from dglmeta.data.synthetic import planted
+from dglmeta.data.synthetic.heterographs import planted
 from dglmeta.errors import DataError
 from dglmeta.systems.selar import SELAR, Config, State
 from dglmeta.train.replay import WARM_UP

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, vstack
 
-from dglmeta.data import LINK, NODE, load_dataset, planetoid, read_planetoid
-from dglmeta.data.tables import find_file, read_bytes
+from dglmeta.data import LINK, NODE, load_dataset, read_planetoid
+from dglmeta.data.formats import planetoid
+from dglmeta.data.formats.tables import find_file, read_bytes
 from dglmeta.errors import DataError
 
 K = 3

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dglmeta.data.formats.tables import TextTable
 from dglmeta.data.graph_dataset import GraphDataset, undirected
-from dglmeta.data.tables import TextTable
 from dglmeta.graph import HeteroCSR
 
 __all__ = ["BRAIN", "edge_list", "read_ohmnet"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dglmeta.data import archives, read_tu
-from dglmeta.data.archives import unzip
+from dglmeta.data import read_tu
+from dglmeta.data.formats import archives
+from dglmeta.data.formats.archives import unzip
 from dglmeta.errors import DataError
 
 WANTED = ["a.txt", "b.txt"]

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dglmeta.data.arrays import UNREADABLE
 from dglmeta.data.dataset import Dataset
+from dglmeta.data.formats.arrays import UNREADABLE
+from dglmeta.data.formats.tables import TextTable, find_file, read_bytes
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.tables import TextTable, find_file, read_bytes
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 

@@ -12,9 +12,9 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, load_npz, save_npz
 
 import dglmeta as dm
 from dglmeta.data import DATASETS, Dataset, HecoLayout, LabelledNodes, NodeSplit, load_dataset
-from dglmeta.data import heco as module
-from dglmeta.data.heco import read_heco
-from dglmeta.data.tables import find_file
+from dglmeta.data.formats import heco as module
+from dglmeta.data.formats.heco import read_heco
+from dglmeta.data.formats.tables import find_file
 from dglmeta.errors import ConfigError, DataError, SchemaError
 from dglmeta.graph import HeteroCSR
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dglmeta.data.catalogue.entry import Entry, github
 from dglmeta.data.dataset import Card, Dataset
-from dglmeta.data.entry import Entry, github
-from dglmeta.data.heco import ACM, AMINER, DBLP, FREEBASE, HecoLayout, read_heco
+from dglmeta.data.formats.heco import ACM, AMINER, DBLP, FREEBASE, HecoLayout, read_heco
 
 __all__ = ["HECO"]
 

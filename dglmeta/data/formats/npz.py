@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.arrays import UNREADABLE, Arrays
 from dglmeta.data.dataset import Dataset
+from dglmeta.data.formats.arrays import UNREADABLE, Arrays
 from dglmeta.data.graph_dataset import NODE, undirected
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
 from dglmeta.errors import DataError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dglmeta.data.catalogue.entry import Entry, github
 from dglmeta.data.dataset import Card, Dataset
-from dglmeta.data.entry import Entry, github
 from dglmeta.data.files import DataFile
-from dglmeta.data.planetoid import file_names, read_planetoid
+from dglmeta.data.formats.planetoid import file_names, read_planetoid
 
 __all__ = ["PLANETOID"]
 

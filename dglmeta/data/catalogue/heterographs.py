@@ -1,22 +1,22 @@
-"""The data sets dglmeta knows by name. To add one is to add an entry here."""
+"""The catalogue's heterographs, and with the other files' entries all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from dglmeta.data.catalogue.entry import Entry, github
+from dglmeta.data.catalogue.graphs import GRAPHS
+from dglmeta.data.catalogue.heco_files import HECO
+from dglmeta.data.catalogue.planetoid_files import PLANETOID
 from dglmeta.data.dataset import Card, Dataset
-from dglmeta.data.entry import Entry, github
 from dglmeta.data.files import DataFile
-from dglmeta.data.graph_catalogue import GRAPHS
-from dglmeta.data.gtn import ACM, IMDB, GtnLayout, read_gtn_acm, read_gtn_imdb
-from dglmeta.data.heco_files import HECO
-from dglmeta.data.planetoid_files import PLANETOID
-from dglmeta.data.readers import read_kgat, read_lastfm, read_ripple
-from dglmeta.data.synthetic import planted, toy
-from dglmeta.data.synthetic_citations import toy_citations
-from dglmeta.data.synthetic_papers import toy_papers
+from dglmeta.data.formats.gtn import ACM, IMDB, GtnLayout, read_gtn_acm, read_gtn_imdb
+from dglmeta.data.formats.ratings import read_kgat, read_lastfm, read_ripple
+from dglmeta.data.synthetic.citations import toy_citations
+from dglmeta.data.synthetic.heterographs import planted, toy
+from dglmeta.data.synthetic.papers import toy_papers
 
-__all__ = ["DATASETS", "Entry"]
+__all__ = ["DATASETS"]
 
 
 def _user_item(relation: str) -> str:

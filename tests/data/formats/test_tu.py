@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dglmeta.data import LINK, NODE, load_dataset, read_tu
-from dglmeta.data.tables import find_file
-from dglmeta.data.tu import WIDEST_FEAT
+from dglmeta.data.formats.tables import find_file
+from dglmeta.data.formats.tu import WIDEST_FEAT
 from dglmeta.errors import DataError
 
 # Nodes 1, 3, 5 are graph 1, nodes 2 and 4 graph 2; a loop at 5, one edge repeated.

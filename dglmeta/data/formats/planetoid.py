@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dglmeta.data.dataset import Dataset
+from dglmeta.data.formats.pickles import Pickle, read_packed
+from dglmeta.data.formats.tables import find_file
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.pickles import Pickle, read_packed
-from dglmeta.data.tables import find_file
 from dglmeta.data.undirected import NODE, undirected
 from dglmeta.errors import DataError
 

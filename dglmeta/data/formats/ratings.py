@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dglmeta.data.dataset import Dataset
-from dglmeta.data.pairs import draw_negatives
-from dglmeta.data.tables import (
+from dglmeta.data.formats.tables import (
     TextTable,
     as_text,
     find_file,
@@ -25,6 +24,7 @@ from dglmeta.data.tables import (
     parse_csv,
     read_bytes,
 )
+from dglmeta.data.pairs import draw_negatives
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 

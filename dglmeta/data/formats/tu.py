@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dglmeta.data.archives import unzip
+from dglmeta.data.formats.archives import unzip
+from dglmeta.data.formats.tables import find_file, parse_csv, read_bytes
 from dglmeta.data.graph_dataset import GraphDataset, undirected_parts
-from dglmeta.data.tables import find_file, parse_csv, read_bytes
 from dglmeta.errors import DataError
 
 __all__ = ["check_tu_name", "read_tu"]
@@ -37,7 +37,7 @@ def read_tu(folder: str | Path, name: str) -> GraphDataset:
     they are there ``NAME_node_labels.txt`` and ``NAME_node_attributes.txt`` (comma separated). All
     else is left alone. Edges become undirected; loops and repeats are dropped.
 
-    Nothing of an archive is written to disk; see :func:`dglmeta.data.archives.unzip`.
+    Nothing of an archive is written to disk; see :func:`dglmeta.data.formats.archives.unzip`.
 
     Parameters
     ----------

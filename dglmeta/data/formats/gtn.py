@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.arrays import Arrays
 from dglmeta.data.dataset import Dataset
+from dglmeta.data.formats.arrays import Arrays
+from dglmeta.data.formats.tables import find_file
 from dglmeta.data.node_splits import LabelledNodes, NodeSplit
-from dglmeta.data.tables import find_file
 from dglmeta.errors import DataError
 from dglmeta.graph import EdgeType, HeteroCSR
 

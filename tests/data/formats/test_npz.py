@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import coo_array, csr_array
 
 from dglmeta.data import LINK, NODE, load_dataset, read_npz_graph
-from dglmeta.data.npz import COMPUTERS, PHOTO
+from dglmeta.data.formats.npz import COMPUTERS, PHOTO
 from dglmeta.errors import DataError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.arrays import UNREADABLE
+from dglmeta.data.formats.arrays import UNREADABLE
+from dglmeta.data.formats.tables import find_file, read_bytes
 from dglmeta.data.graph_dataset import GraphDataset, GraphSplit, undirected_parts
-from dglmeta.data.tables import find_file, read_bytes
 from dglmeta.errors import DataError
 from dglmeta.graph import HeteroCSR
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.archives import ALWAYS_ALLOWED, MOST_RATIO, MOST_UNPACKED
-from dglmeta.data.arrays import UNREADABLE
-from dglmeta.data.tables import read_bytes
+from dglmeta.data.formats.archives import ALWAYS_ALLOWED, MOST_RATIO, MOST_UNPACKED
+from dglmeta.data.formats.arrays import UNREADABLE
+from dglmeta.data.formats.tables import read_bytes
 from dglmeta.errors import DataError
 
 if TYPE_CHECKING:

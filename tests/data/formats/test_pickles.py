@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from dglmeta.data.pickles import Pickle, read_packed
+from dglmeta.data.formats.pickles import Pickle, read_packed
 from dglmeta.errors import DataError
 
 HERE = Path("ind.set.part")
@@ -76,7 +76,7 @@ def test_nothing_that_a_pickle_names_is_run(python2, tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["os system", "__builtin__ eval", "builtins list", "copy_reg _reconstructor", "numpy load",
-     "numpy.core.multiarray scalar", "dglmeta.data.pickles Pickle", "numpy ndarray.tofile",
+     "numpy.core.multiarray scalar", "dglmeta.data.formats.pickles Pickle", "numpy ndarray.tofile",
      "collections OrderedDict", "scipy.sparse.csr csr_array", f"os {'x' * 1000}"],
 )  # fmt: skip
 def test_a_name_that_is_not_needed_is_refused(name):
@@ -88,7 +88,7 @@ def test_a_name_that_is_not_needed_is_refused(name):
 def test_names_that_are_needed_stand_for_no_more_than_a_record(tmp_path):
     source = b"cnumpy\nndarray\n(I3\ntR."
     value = Pickle.loads(HERE, source).value
-    assert type(value).__module__ == "dglmeta.data.pickles"
+    assert type(value).__module__ == "dglmeta.data.formats.pickles"
     assert value.args == (3,)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from dglmeta.data.catalogue.entry import Entry, github
 from dglmeta.data.dataset import Card, Dataset
 from dglmeta.data.egos import read_amazon_computers_egos
-from dglmeta.data.entry import Entry, github
 from dglmeta.data.files import DataFile
+from dglmeta.data.formats.npz import COMPUTERS, PHOTO, read_amazon_computers, read_amazon_photo
+from dglmeta.data.formats.ohmnet import BRAIN, edge_list, read_ohmnet
+from dglmeta.data.formats.ppi import FILES, read_ppi
+from dglmeta.data.formats.tu import check_tu_name, read_tu
 from dglmeta.data.graph_dataset import GraphDataset
-from dglmeta.data.npz import COMPUTERS, PHOTO, read_amazon_computers, read_amazon_photo
-from dglmeta.data.ohmnet import BRAIN, edge_list, read_ohmnet
-from dglmeta.data.ppi import FILES, read_ppi
-from dglmeta.data.synthetic_graphs import toy_graphs
-from dglmeta.data.tu import check_tu_name, read_tu
+from dglmeta.data.synthetic.graphs import toy_graphs
 
 __all__ = ["GRAPHS", "tu_entry"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.data.tables import read_bytes
+from dglmeta.data.formats.tables import read_bytes
 from dglmeta.errors import DataError
 
 __all__ = ["UNREADABLE", "Arrays"]

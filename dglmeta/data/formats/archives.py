@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO, cast
 
-from dglmeta.data.arrays import UNREADABLE
+from dglmeta.data.formats.arrays import UNREADABLE
 from dglmeta.errors import DataError
 
 __all__ = ["unzip"]
