@@ -54,8 +54,12 @@ class Twin:
         self.device, self.xp = device, xp
 
     def __call__(self, module: str) -> Any:
+        return _Wrapped(self.module(module), self)
+
+    def module(self, name: str) -> Any:
+        """The kernels of a file as they are, for arrays of the device."""
         room = "cpu" if self.device == "cpu" else "gpu"
-        return _Wrapped(import_module(f"dglmeta.kernels.{room}.{module}"), self)
+        return import_module(f"dglmeta.kernels.{room}.{name}")
 
     def put(self, value: Any) -> Any:
         """The same value with its arrays on the device; copies, so that nothing given is written.

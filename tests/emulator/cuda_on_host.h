@@ -340,6 +340,8 @@ template <typename T> inline T __ldcs(const T* p) { return *p; }
 template <typename T> inline T __ldcg(const T* p) { return *p; }
 template <typename T> inline void __stcs(T* p, T v) { *p = v; }
 template <typename T> inline void __stcg(T* p, T v) { *p = v; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
 inline int __float_as_int(float v) { return emulator::from_bits<int>(emulator::to_bits(v)); }
 inline float __int_as_float(int v) { return emulator::from_bits<float>(emulator::to_bits(v)); }
 inline long long __double_as_longlong(double v) { return emulator::from_bits<long long>(emulator::to_bits(v)); }

@@ -25,7 +25,7 @@ __all__ = ["HostDevice", "compiler"]
 
 HERE = Path(__file__).parent
 HEADER = HERE / "cuda_on_host.h"
-FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w", "-fno-strict-aliasing")
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w", "-fno-strict-aliasing", "-ffp-contract=off")
 LINK = ("-shared", "-Wl,-Bsymbolic")
 
 

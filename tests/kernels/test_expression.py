@@ -46,45 +46,56 @@ def inputs(n_programs, length, n=3, n_classes=4, seed=0):
     return rng.random((n_programs, length)).astype(np.float32) * 3, u, y, counts
 
 
-def evaluate(*names, u, y=0.0, n=1.0):
-    arrays = (np.full((1, 1, 1), u), np.full((1, 1), y), np.full(1, n))
-    program = numbers([names])
-    found = evaluate_expressions(
-        program, np.zeros(program.shape, np.float32), *(a.astype(np.float32) for a in arrays)
-    )
-    return tuple(float(part.item()) for part in found)
+@pytest.fixture(scope="module")
+def kernel(twin):
+    return twin("expression").evaluate_expressions
+
+
+@pytest.fixture(scope="module")
+def evaluate(kernel):
+    """Value and slope of one program at one place."""
+
+    def call(*names, u, y=0.0, n=1.0):
+        arrays = (np.full((1, 1, 1), u), np.full((1, 1), y), np.full(1, n))
+        program = numbers([names])
+        found = kernel(
+            program, np.zeros(program.shape, np.float32), *(a.astype(np.float32) for a in arrays)
+        )
+        return tuple(float(part.item()) for part in found)
+
+    return call
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 4), length=st.integers(1, 14))
-def test_it_equals_the_oracle_to_the_bit_where_arithmetic_is_exact(seed, n, length):
+def test_it_equals_the_oracle_to_the_bit_where_arithmetic_is_exact(kernel, seed, n, length):
     rng = np.random.default_rng(seed)
     programs = numbers([random_program(rng, length, EXACT) for _ in range(5)])
     arrays = inputs(*programs.shape, n, seed=seed)
     with np.errstate(all="ignore"):
         expected = reference.evaluate_expressions(programs, *arrays)
-    for got, wanted in zip(evaluate_expressions(programs, *arrays), expected, strict=True):
+    for got, wanted in zip(kernel(programs, *arrays), expected, strict=True):
         assert got.dtype == np.float32
         np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("n", [1, 5])
-def test_it_equals_the_oracle_with_functions_that_are_rounded(n):
+def test_it_equals_the_oracle_with_functions_that_are_rounded(kernel, n):
     rng = np.random.default_rng(0)
     programs = numbers([random_program(rng, 10, EXACT + ROUGH) for _ in range(2000)])
     arrays = inputs(*programs.shape, n)
     with np.errstate(all="ignore"):
         expected = reference.evaluate_expressions(programs, *arrays)
-    for got, wanted in zip(evaluate_expressions(programs, *arrays), expected, strict=True):
+    for got, wanted in zip(kernel(programs, *arrays), expected, strict=True):
         close = np.isclose(got, wanted, rtol=1e-4, atol=1e-6, equal_nan=True)
         assert close.mean() > 0.995  # the rest lie behind differences of like numbers
 
 
 @pytest.mark.parametrize("name", ROUGH)
-def test_functions_are_right_to_a_few_bits(name):
+def test_functions_are_right_to_a_few_bits(kernel, name):
     u = np.linspace(-9, 9, 999, dtype=np.float32).reshape(1, 333, 3)
     y = np.zeros((333, 3), np.float32)
     program = numbers([["u", name]])
-    got = evaluate_expressions(program, np.zeros((1, 3), np.float32), u, y, np.ones(3, np.float32))
+    got = kernel(program, np.zeros((1, 3), np.float32), u, y, np.ones(3, np.float32))
     x = u.astype(np.float64)
     value, slope = {
         "log": (np.sign(x) * np.log(abs(x) + 1e-12), 1 / (abs(x) + 1e-12)),
@@ -97,7 +108,7 @@ def test_functions_are_right_to_a_few_bits(name):
     np.testing.assert_allclose(got[1], slope, rtol=1e-5, atol=5e-7)
 
 
-def test_guards_are_those_that_were_recovered():
+def test_guards_are_those_that_were_recovered(evaluate):
     assert evaluate("u", "log", u=0) == (pytest.approx(np.log(1e-12)), pytest.approx(1e12))
     assert evaluate("u", "neg", "log", u=0)[0] == pytest.approx(np.log(1e-12))
     assert evaluate("u", "sqrt", u=0) == (pytest.approx(1e-6), pytest.approx(5e5))
@@ -107,7 +118,7 @@ def test_guards_are_those_that_were_recovered():
     assert evaluate("u", "log", u=1) == (0, 1)  # 1 + 1e-12 is 1
 
 
-def test_a_part_without_logits_has_no_slope_even_where_its_operators_have_none():
+def test_a_part_without_logits_has_no_slope_even_where_its_operators_have_none(evaluate):
     assert evaluate("n", "exp", "inv", "u", "add", u=3, n=1000) == (3, 1)
     assert evaluate("y", "sqrt", "inv", "square", "square", "square", "inv", "u", "add", u=2) == (
         2,
@@ -121,23 +132,23 @@ def test_a_part_without_logits_has_no_slope_even_where_its_operators_have_none()
 
 
 @given(seed=st.integers(0, 999))
-def test_elements_do_not_depend_on_how_many_there_are(seed):
+def test_elements_do_not_depend_on_how_many_there_are(kernel, seed):
     """More rows than are worked on at once, and parts kept by pairs or by elements."""
     rng = np.random.default_rng(seed)
     programs = numbers([random_program(rng, 9, EXACT + ROUGH) for _ in range(3)])
     constants, u, y, counts = inputs(*programs.shape, n=211, n_classes=5, seed=seed)
-    whole = evaluate_expressions(programs, constants, u, y, counts)
+    whole = kernel(programs, constants, u, y, counts)
     for row in (0, 101, 210):
-        one = evaluate_expressions(programs, constants, u[:, [row]].copy(), y[[row]], counts)
+        one = kernel(programs, constants, u[:, [row]].copy(), y[[row]], counts)
         for got, wanted in zip(one, whole, strict=True):
             np.testing.assert_array_equal(got[:, 0], wanted[:, row])
 
 
-def test_logits_may_be_the_same_for_all_and_labels_any_numbers():
+def test_logits_may_be_the_same_for_all_and_labels_any_numbers(kernel):
     programs = numbers([["u", "y", "mul"], ["u", "y", "add"]])
     constants, u, y, counts = inputs(1, programs.shape[1], n=5)
     y = y + np.float32(0.5)
-    got = evaluate_expressions(programs, constants.repeat(2, 0), u, y, counts)
+    got = kernel(programs, constants.repeat(2, 0), u, y, counts)
     np.testing.assert_array_equal(got[0], np.stack([u[0] * y, u[0] + y]))
     np.testing.assert_array_equal(got[1], np.stack([y, np.ones_like(y)]))
 
@@ -160,8 +171,8 @@ def test_arrays_that_may_not_be_written_are_welcome_and_none_is_written():
     np.testing.assert_array_equal(value, arrays[2] ** 2 * arrays[4])
 
 
-def test_no_programs_and_no_rows_give_nothing():
+def test_no_programs_and_no_rows_give_nothing(kernel):
     programs = numbers([["u"]])
     constants, u, y, counts = inputs(*programs.shape)
-    assert evaluate_expressions(programs[:0], constants[:0], u, y, counts)[0].shape == (0, 3, 4)
-    assert evaluate_expressions(programs, constants, u[:, :0], y[:0], counts)[1].shape == (1, 0, 4)
+    assert kernel(programs[:0], constants[:0], u, y, counts)[0].shape == (0, 3, 4)
+    assert kernel(programs, constants, u[:, :0], y[:0], counts)[1].shape == (1, 0, 4)
