@@ -18,6 +18,7 @@ from dglmeta import commands, run_commands
 from dglmeta.errors import DglmetaError
 from dglmeta.flags import Parser, settings_parser, size, whole_number
 from dglmeta.reproduce import TABLES
+from dglmeta.system_names import SYSTEMS, system_class
 
 __all__ = ["main"]
 
@@ -87,6 +88,11 @@ def _parser() -> Parser:
         reads_data(sub)
         sub.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
+    def reads_run(sub: Parser) -> None:
+        sub.add_argument("folder", metavar="RUN", type=Path)
+        sub.add_argument("--system", metavar="FILE.py:CLASS",
+                         help="where the system is, if it is your own")  # fmt: skip
+
     sub = command("doctor", commands.doctor, "versions, threads, GPU and a short self-test")
     sub.add_argument("--json", action="store_true")
 
@@ -120,7 +126,8 @@ def _parser() -> Parser:
         "train", commands.train, "train a system; its settings are flags too", add_help=False
     )
     sub.set_defaults(takes_settings=True)
-    sub.add_argument("system", choices=sorted(commands.SYSTEMS))
+    sub.add_argument("system", metavar="SYSTEM", type=_system,
+                     help=f"{', '.join(SYSTEMS)}, or your own: FILE.py:CLASS")  # fmt: skip
     sub.add_argument("--data", required=True, help="a registered name or a folder of tables")
     sub.add_argument("--config", type=Path, help="settings as TOML; flags override it")
     sub.add_argument("--out", type=Path, help="run folder; a run that is in it is replaced")
@@ -134,13 +141,13 @@ def _parser() -> Parser:
     sub.add_argument("-h", "--help", action=_TrainHelp, help="this, and the system's settings")
 
     sub = command("evaluate", run_commands.evaluate, "metrics of a finished run, computed afresh")
-    sub.add_argument("folder", metavar="RUN", type=Path)
+    reads_run(sub)
     sub.add_argument("--split", default="test", choices=("valid", "test"))
     sub.add_argument("--json", action="store_true")
     computes(sub)
 
     sub = command("embed", run_commands.embed, "node embeddings of a finished run")
-    sub.add_argument("folder", metavar="RUN", type=Path)
+    reads_run(sub)
     sub.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.parquet")
     sub.add_argument("--picture", type=Path, metavar="FILE.png",
                      help="embeddings of labelled nodes in the plane, by t-SNE")  # fmt: skip
@@ -197,6 +204,15 @@ def _parser() -> Parser:
     return parser
 
 
+def _system(name: str) -> str:
+    """A name on the command line, of one of ours or of a file or module with another."""
+    if name not in SYSTEMS and ":" not in name:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(SYSTEMS)}, or FILE.py:CLASS for your own, got {name!r}"
+        )
+    return name
+
+
 class _TrainHelp(argparse.Action):
     """Help on ``train``, and on the settings of the system if one is named."""
 
@@ -216,8 +232,6 @@ class _TrainHelp(argparse.Action):
         if namespace.system is None:
             print("\nA system's own settings: dglmeta train SYSTEM --help")
         else:
-            settings = settings_parser(
-                namespace.system, commands.system_class(namespace.system).Config
-            )
+            settings = settings_parser(namespace.system, system_class(namespace.system).Config)
             print("\n" + settings.format_help().strip())
         parser.exit()

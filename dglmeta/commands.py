@@ -17,9 +17,9 @@ from typing import Any
 import dglmeta
 from dglmeta.errors import ConfigError
 from dglmeta.flags import settings_parser
+from dglmeta.system_names import system_class
 
 __all__ = [
-    "SYSTEMS",
     "bench",
     "dataset_of",
     "demo",
@@ -29,18 +29,8 @@ __all__ = [
     "print_metrics",
     "report",
     "reproduce",
-    "system_class",
     "train",
 ]
-
-SYSTEMS = {
-    "selar": "SELAR",
-    "meta-graph": "MetaGraph",
-    "same": "SAME",
-    "hgcvae": "HGCVAE",
-    "autolinc": "AutoLINC",
-}
-"""Class in dglmeta.systems by name on the command line."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -114,8 +104,8 @@ def train(arguments: argparse.Namespace) -> int:
         raise ConfigError("train: --resume needs --out, the run folder to continue.")
     check_device(arguments.device)
     system = system_class(arguments.system)
-    config = _config(system.Config, arguments)
-    ds = dataset_of(arguments.data, arguments, arguments.system)
+    config = _config(system, arguments)
+    ds = dataset_of(arguments.data, arguments, many_graphs=system.many_graphs)
     for path in getattr(config, "metapaths", ()):
         dglmeta.MetaPath.parse(path, ds.csr.schema)
     result = system(config).fit(
@@ -191,13 +181,6 @@ def demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def system_class(name: str) -> Any:
-    """A system class by its command-line name."""
-    if name not in SYSTEMS:
-        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}.")
-    return getattr(dglmeta.systems, SYSTEMS[name])
-
-
 def report(arguments: argparse.Namespace) -> int:
     """A page on some runs, with pictures."""
     from dglmeta.report.html import write_report
@@ -227,22 +210,22 @@ def reproduce(arguments: argparse.Namespace) -> int:
     return 2 if table.failures else 0
 
 
-def dataset_of(name: str, arguments: argparse.Namespace, system: str = "") -> Any:
-    """A data set of the form that a system reads; that of a single graph without one."""
+def dataset_of(name: str, arguments: argparse.Namespace, *, many_graphs: bool = False) -> Any:
+    """A data set, as one of many graphs or of a single one."""
     ds = dglmeta.load_dataset(name, root=arguments.data_dir)
-    many = bool(system) and system_class(system).many_graphs
-    return ds if many else dglmeta.data.one_graph(ds)
+    return ds if many_graphs else dglmeta.data.one_graph(ds)
 
 
-def _config(kind: type[Any], arguments: argparse.Namespace) -> Any:
+def _config(system: type[Any], arguments: argparse.Namespace) -> Any:
     """Settings from, in rising order: defaults, the packaged file or --config, flags."""
     from dglmeta.train import config_from_dict, packaged_config, read_config_file
 
+    kind = system.Config
     flags = vars(settings_parser(arguments.system, kind).parse_args(arguments.settings))
     if arguments.config is not None:
         values = read_config_file(arguments.config)
     else:
         telling = ("strategy", "encoder", "method", "variant")
         chosen = [flags.get(name, getattr(kind, name, "")) for name in telling]
-        values = packaged_config(arguments.system, arguments.data, *chosen)
+        values = packaged_config(system.name, arguments.data, *chosen)
     return config_from_dict(kind, {**values, **flags})

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import dglmeta
-from dglmeta.commands import dataset_of, print_metrics, system_class
+from dglmeta.commands import dataset_of, print_metrics
 from dglmeta.errors import ConfigError
+from dglmeta.system_names import class_of_run
 
 __all__ = ["adapt", "embed", "evaluate"]
 
@@ -35,7 +36,8 @@ def embed(arguments: argparse.Namespace) -> int:
     write_embeddings(arguments.out, embeddings)
     if arguments.picture is not None:
         begun = RunFolder(arguments.folder, write=False).read_config()
-        ds = dataset_of(begun["data"], arguments, begun["system"])
+        many = class_of_run(begun["system"], arguments.system).many_graphs
+        ds = dataset_of(begun["data"], arguments, many_graphs=many)
         write_picture(arguments.picture, ds, embeddings)
         print(f"wrote {arguments.picture}")
     shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
@@ -57,7 +59,7 @@ def adapt(arguments: argparse.Namespace) -> int:
             f"adapt: expected a run of meta-graph, got one of {begun['system']} in {run.path}. "
             f"Give another."
         )
-    learned = Learned.read(_begun_config(begun), run)
+    learned = Learned.read(_begun_config(begun, class_of_run("meta-graph", None)), run)
     steps = usual_steps(run) if arguments.steps is None else arguments.steps
     ds = dglmeta.load_dataset(arguments.data, root=arguments.data_dir)
     graph = new_graph(ds, arguments.graph)
@@ -76,13 +78,14 @@ def _load_run(arguments: argparse.Namespace) -> Any:
     check_device(arguments.device)
     run = RunFolder(arguments.folder, write=False)
     begun = run.read_config()
-    system, config = system_class(begun["system"]), _begun_config(begun)
-    ds = dataset_of(begun["data"], arguments, begun["system"])
+    system = class_of_run(begun["system"], arguments.system)
+    ds = dataset_of(begun["data"], arguments, many_graphs=system.many_graphs)
+    config = _begun_config(begun, system)
     return system(config).load(ds, run, device=arguments.device)
 
 
-def _begun_config(begun: Mapping[str, Any]) -> Any:
+def _begun_config(begun: Mapping[str, Any], system: type[Any]) -> Any:
     """The settings a run was begun with."""
     from dglmeta.train import config_from_dict
 
-    return config_from_dict(system_class(begun["system"]).Config, begun["config"])
+    return config_from_dict(system.Config, begun["config"])

@@ -245,7 +245,7 @@ def test_help_lists_the_settings_of_the_system(capsys):
         (("info", "toy", "--jsno"), "unknown --jsno. Type: dglmeta info --help"),
         (("info", "lastfn"), "Did you mean 'lastfm'?"),
         (("train", "selar"), "required: --data"),
-        (("train", "celar", "--data", "toy"), "invalid choice: 'celar'"),
+        (("train", "celar", "--data", "toy"), "FILE.py:CLASS for your own, got 'celar'"),
         ((*TRAIN_TOY, "--seed", "-1"), "--seed: expected a whole number from 0 to"),
         (("demo", "--seeds", "0"), "--seeds: expected a whole number from 1 to"),
         ((*TRAIN_TOY, "--resume"), "--resume needs --out"),
@@ -387,7 +387,7 @@ def test_a_checkpoint_of_something_else_is_refused(complaint, run_folder):
     ("file", "text", "told"),
     [
         ("config.toml", "d = 4", "none of its system, data, config"),
-        ("config.toml", 'system = "gone"\ndata = "toy"\n[config]', "got 'gone'"),
+        ("config.toml", 'system = "gone"\ndata = "toy"\n[config]', "got one of 'gone'"),
         ("config.toml", 'system = "selar"\ndata = "toy"\n[config]\nx = 1', "unknown fields ['x']"),
         ("config.toml", 'system = "selar"\ndata = "toy-graphs"\n[config]', "got one of 12"),
         ("result.json", "[1", "expected a finished run's"),

@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.py")), ids=lambda f: f.name)
 def test_every_example_runs_and_prints(file, capsys):
-    runpy.run_path(str(file))
+    runpy.run_path(str(file), run_name="__main__")
     assert capsys.readouterr().out.strip()
 
 
