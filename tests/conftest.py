@@ -145,6 +145,31 @@ def cuda(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield device.xp
 
 
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def on_cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The torch device that goes with ``adj.to("cuda")``; emulated, that is the CPU."""
+    if request.param == "gpu":
+        request.getfixturevalue("cupy")
+        yield "cuda"
+        return
+    import torch
+
+    from dglmeta.kernels.gpu.device import running_on
+    from dglmeta.ops import backend
+
+    device = request.getfixturevalue("host_device")
+    bridge = backend.Bridge(
+        "cpu",
+        backend.kernels_of("gpu"),
+        lambda x: device.xp.asarray(x.contiguous().numpy(force=True)),
+        lambda a: torch.from_numpy(a.get()),
+        backend.nullcontext,
+    )
+    monkeypatch.setitem(backend.BRIDGES, "cuda", lambda: bridge)
+    with running_on(device):
+        yield "cpu"
+
+
 @pytest.fixture(scope="session")
 def cupy() -> Any:
     """CuPy with a device, or a skipped test."""

@@ -21,7 +21,7 @@ from dglmeta.errors import DeviceError
 from dglmeta.graph.adjacency import Adjacency
 from dglmeta.graph.device import require_cuda
 
-__all__ = ["Bridge", "Kernels", "bridge_to", "kernels_for", "override"]
+__all__ = ["Bridge", "Kernels", "bridge_of", "bridge_to", "kernels_for", "override"]
 
 Array = npt.NDArray[Any]
 
@@ -100,9 +100,14 @@ def _to_cuda() -> Bridge:
 BRIDGES.update(cpu=_to_host, cuda=_to_cuda)
 
 
+def bridge_of(device: str) -> Bridge:
+    """The bridge to a device, "cpu" or "cuda"."""
+    return BRIDGES[device]()
+
+
 def bridge_to(adj: Adjacency) -> Bridge:
     """The bridge to the device of an adjacency."""
-    bridge = BRIDGES[adj.device]()
+    bridge = bridge_of(adj.device)
     return bridge if _overriding is None else bridge._replace(kernels=_overriding)
 
 

@@ -10,7 +10,8 @@ and three losses are added up:
               lambda(t) of the negatives are draws from posteriors, hard ones; the others are
               corrupted by dropout, easy ones. Nodes near i along the meta-paths are left out.
 
-mu of the whole input is the embedding. Nothing of n x n numbers is built.
+mu of the whole input is the embedding. Nothing of n x n numbers is built. On a GPU noise and
+dropout come from its own generator; nodes and pairs are drawn as on the processor.
 
 Source: arXiv 2310.11102. The paper leaves schedules, weights and forms open: see the settings.
 """
@@ -27,12 +28,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, dropout
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import DeviceError
 from dglmeta.nn.variational_han import Hidden, Posterior
 from dglmeta.systems.base import System
 from dglmeta.systems.hgcvae_config import VARIANTS, Config, Variant
 from dglmeta.systems.hgcvae_judge import embedding_metrics, head_metrics
-from dglmeta.systems.hgcvae_setup import State, begin
+from dglmeta.systems.hgcvae_setup import State, begin, seeded
 from dglmeta.tasks.contrast import info_nce, progressive_negatives
 from dglmeta.tasks.reconstruction import gaussian_kl
 
@@ -67,18 +67,13 @@ class HGCVAE(System):
         ------
         DataError
             If no nodes are labelled, or no meta-path leads from their type back to it.
-        DeviceError
-            If the device is a GPU.
         """
-        if self.device != "cpu":
-            raise DeviceError(f"hgcvae: expected the device cpu, got {self.device!r}.")
-        return begin(self.config, ds, seed, split_seed)
+        return begin(self.config, ds, seed, split_seed, self.device)
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """One step on all nodes."""
         if self.config.variant != "features":
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(int(rng.integers(2**62)))
+            with seeded(int(rng.integers(2**62)), state.device):
                 self.step(state, rng)
             yield
         state.clock.epoch += 1
@@ -97,7 +92,8 @@ class HGCVAE(System):
         if self.variant.labelled:
             rows = state.labelled.train
             logits = state.head(state.model.encode(state.near, state.x).mu[rows.node])
-            return {"classes": cross_entropy(logits, torch.from_numpy(rows.label))}
+            label = torch.from_numpy(rows.label).to(state.device)
+            return {"classes": cross_entropy(logits, label)}
         config = self.config
         hidden = state.hide(config.hidden_share(epoch))
         q = state.model.encode(state.near, state.x, hidden)
@@ -117,7 +113,7 @@ class HGCVAE(System):
     def feature_error(self, state: State, z: Tensor, hidden: Hidden) -> Tensor:
         """Mean error of the features told of hidden nodes; of all where none is hidden."""
         told = state.model.decode(state.near, z, hidden)
-        nodes = hidden.nodes if len(hidden.nodes) else torch.arange(len(z))
+        nodes = hidden.nodes if len(hidden.nodes) else torch.arange(len(z), device=z.device)
         return state.error(state.model.cosines(told, state.x, nodes)).mean()
 
     def contrast(
@@ -126,12 +122,13 @@ class HGCVAE(System):
         """Mean InfoNCE loss with progressive negatives."""
         ids = state.negatives(rng)
         g = state.model.contrast
-        late = Posterior(q.mu[ids], q.log_sigma[ids]).draw(torch.randn(len(ids), z.shape[1]))
+        others = Posterior(q.mu[ids], q.log_sigma[ids])
+        late = others.draw(torch.randn_like(others.mu))
         early = dropout(z[ids], self.config.corruption)
         share = self.config.late_share(epoch)
-        others = progressive_negatives(early, late, share, rng)
+        negatives = progressive_negatives(early, late, share, rng)
         losses = info_nce(
-            g(z), g(q.draw(torch.randn_like(z))), g(others),
+            g(z), g(q.draw(torch.randn_like(z))), g(negatives),
             temperature=self.config.temperature, guard=state.guard, negative_ids=ids,
         )  # fmt: skip
         return losses.mean()
@@ -156,8 +153,7 @@ class HGCVAE(System):
         """The sum of losses, negative, always at the same draws."""
         if self.config.variant == "features":
             return 0.0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded(0, state.device):
             losses = self.losses(state, self.config.epochs // 2, np.random.default_rng(0))
         return -float(sum(losses.values()))
 
@@ -169,7 +165,7 @@ class HGCVAE(System):
                 z = state.model.rows(state.x)
             else:
                 z = state.model.encode(state.near, state.x).mu
-        return {state.node_type: z.detach().numpy()}
+        return {state.node_type: z.detach().cpu().numpy()}
 
     def log(self, state: State) -> dict[str, Any]:
         """Losses, and the divergence of each dimension where there is one."""

@@ -46,6 +46,6 @@ def head_metrics(state: State, config: Config, split: str) -> dict[str, float]:
     behind, parts = list(state.splits.items())[-1]
     rows = getattr(parts, split)
     logits = state.head(state.model.encode(state.near, state.x).mu[rows.node])
-    scores = classification_scores(logits.numpy(), rows.label)
+    scores = classification_scores(logits.cpu().numpy(), rows.label)
     found = {f"{name}{behind}": value for name, value in scores.items()}
     return found if split == "test" else {**found, "objective": scores["micro_f1"]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -18,13 +19,14 @@ from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, HeteroCSR, MetaPath
 from dglmeta.nn.path_attention import Neighbourhood, neighbourhood
 from dglmeta.nn.variational_han import Hidden, VariationalHAN
+from dglmeta.ops.backend import Bridge, bridge_of
 from dglmeta.paths import metapath_product, sample_metapath_pairs, sample_unconnected_pairs
 from dglmeta.systems.clock import Clock
 from dglmeta.systems.hgcvae_config import VARIANTS, Config
 from dglmeta.tasks.path_neighbours import top_path_neighbours
 from dglmeta.tasks.reconstruction import enhanced_scaled_cosine, scaled_cosine
 
-__all__ = ["State", "begin"]
+__all__ = ["State", "begin", "seeded"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -39,6 +41,10 @@ class State:
     ds: Dataset
     config: Config
     split_seed: int
+    bridge: Bridge
+    """To where it is computed."""
+    graph: HeteroCSR
+    """That of the data, there."""
     paths: tuple[MetaPath, ...]
     near: list[Neighbourhood]
     x: Tensor | None
@@ -55,6 +61,11 @@ class State:
         """What a checkpoint holds."""
         parts = {"model": self.model, "head": self.head, "optimizer": self.optimizer}
         return {**{k: p for k, p in parts.items() if p is not None}, "clock": self.clock}
+
+    @property
+    def device(self) -> str:
+        """Where tensors are, as torch calls it."""
+        return self.bridge.device_type
 
     @property
     def node_type(self) -> str:
@@ -89,7 +100,8 @@ class State:
         n_swapped, n_kept = round(self.config.swapped * k), round(self.config.kept * k)
         tokens, swapped = nodes[n_swapped + n_kept :], nodes[:n_swapped]
         others = torch.randint(self.n_nodes, (n_swapped,))
-        return Hidden(nodes.sort().values, tokens, swapped, others)
+        drawn = nodes.sort().values, tokens, swapped, others
+        return Hidden(*(part.to(self.device) for part in drawn))
 
     def negatives(self, rng: np.random.Generator) -> Ids:
         """Nodes to be told from, all or some."""
@@ -109,9 +121,11 @@ class State:
     def _path_error(self, path: MetaPath, z: Tensor, rng: np.random.Generator) -> Tensor:
         logits, n = [], self.config.edges
         for sample in (sample_metapath_pairs, sample_unconnected_pairs):
-            src, dst = map(torch.from_numpy, sample(self.ds.csr, path, n, int(rng.integers(2**31))))
+            with self.bridge.stream():
+                pairs = sample(self.graph, path, n, int(rng.integers(2**31)))
+                src, dst = map(self.bridge.tensor, pairs)
             logits.append((z[src] * z[dst]).sum(-1))
-        label = torch.cat([torch.ones(n), torch.zeros(n)])
+        label = torch.cat([z.new_ones(n), z.new_zeros(n)])
         return binary_cross_entropy_with_logits(torch.cat(logits), label)
 
     def error(self, cosines: Tensor) -> Tensor:
@@ -141,8 +155,10 @@ class State:
         return int((self.divergence > ACTIVE).sum()) if self.divergence is not None else 0
 
 
-def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
-    """The state before the first step.
+def begin(
+    config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int, device: str
+) -> State:
+    """The state before the first step, on the device "cpu" or "cuda".
 
     Raises
     ------
@@ -161,19 +177,33 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
             f"{ds.name}: expected features of {node_type!r} for the variant 'features', got none. "
             f"Leave the variant out."
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, "cpu"):
         model = VariationalHAN(
             len(paths), n, 0 if x is None else x.shape[1], config.d,
             n_heads=config.n_heads, n_layers=config.n_layers, d_semantic=config.d_semantic,
             feature_dropout=config.dropout, normalise=config.normalise,
         )  # fmt: skip
         head = nn.Linear(config.d, ds.node_split.n_classes) if variant.labelled else None
+    bridge = bridge_of(device)
+    for part in filter(None, (model, head)):
+        part.to(bridge.device_type)
     learned = [*model.parameters(), *(head.parameters() if head else ())]
     optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)
     guard = _guard(hg, paths, config.guard) if variant.contrasts and config.guard else None
-    near = [neighbourhood(hg, path, config.attention) for path in paths]
-    return State(ds, config, split_seed, paths, near, x, guard, model, head, optimizer)
+    near = [neighbourhood(hg, path, config.attention).to(device) for path in paths]
+    x = x if x is None else x.to(bridge.device_type)
+    return State(
+        ds, config, split_seed, bridge, hg.to(device), paths, near, x, guard, model, head, optimizer
+    )
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """All of torch's chance from a seed, on the processor and the device; as before afterwards."""
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def _labelled_type(config: Config, ds: Dataset | GraphDataset) -> str:

@@ -6,7 +6,6 @@ import torch
 from hypothesis import strategies as st
 
 from dglmeta.graph.adjacency import Adjacency
-from dglmeta.ops import backend
 
 ADJACENCIES = {
     "parallel, unsorted, isolated": ([2, 0, 0, 2, 4, 2], [1, 3, 3, 0, 1, 1], (5, 4)),
@@ -49,25 +48,3 @@ def incidence():
         return pair[0], pair[1]
 
     return matrices
-
-
-@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
-def on_cuda(request, monkeypatch):
-    """The torch device that goes with ``adj.to("cuda")``; emulated, that is the CPU."""
-    if request.param == "gpu":
-        request.getfixturevalue("cupy")
-        yield "cuda"
-        return
-    from dglmeta.kernels.gpu.device import running_on
-
-    device = request.getfixturevalue("host_device")
-    bridge = backend.Bridge(
-        "cpu",
-        backend.kernels_of("gpu"),
-        lambda x: device.xp.asarray(x.contiguous().numpy(force=True)),
-        lambda a: torch.from_numpy(a.get()),
-        backend.nullcontext,
-    )
-    monkeypatch.setitem(backend.BRIDGES, "cuda", lambda: bridge)
-    with running_on(device):
-        yield "cpu"
