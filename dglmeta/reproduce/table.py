@@ -48,6 +48,7 @@ class Row(NamedTuple):
     settings: Mapping[str, Any]  # over the packaged ones
     seeds: int = 3
     splits: bool = False  # whether each seed has the split of its number, too; else all split 0
+    lacks: tuple[str, ...] = ()  # columns that do not apply to its data
 
 
 class Entry(NamedTuple):
@@ -141,11 +142,13 @@ class PaperTable:
         return tuple(name for name in known if name in asked)
 
     def runs(self, row: str, column: str, seeds: int, *, quick: bool = False) -> list[Run]:
-        """The runs of one place, one a seed.
+        """The runs of one place, one a seed; none where the column does not apply.
 
         Equal settings have equal names, whichever table asks for them.
         """
-        data, shared, _, splits = self.rows[row]
+        data, shared, _, splits, lacks = self.rows[row]
+        if column in lacks:
+            return []
         kind = self.system.Config
         changed = {**shared, **self.columns[column]}
         named = {k: changed[k] for k in TELLING if k in changed}
@@ -235,7 +238,7 @@ class Measured:
         The test split has no part in it, nor has a column that was not run. None if a run of any
         failed, or there is none.
         """
-        run = [column for column in columns if (row, column) in self.runs]
+        run = [column for column in columns if self.runs.get((row, column))]
         means = {column: self.mean(row, column, f"valid_{metric}") for column in run}
         known = {column: value for column, value in means.items() if value is not None}
         return max(known, key=known.__getitem__) if 0 < len(known) == len(means) else None

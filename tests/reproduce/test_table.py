@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from dglmeta.errors import ConfigError
-from dglmeta.reproduce.table import above, at_least, digest, mean, spread
+from dglmeta.reproduce.table import Entry, above, at_least, digest, mean, spread
 
 
 def test_the_spread_is_the_sample_standard_deviation_and_one_seed_has_none():
@@ -102,3 +102,14 @@ def test_the_digest_stands_for_every_setting(table):
     backwards = dict(reversed(run.settings.items()))
     assert digest(run.settings) == digest(backwards)
     assert digest(run.settings) != digest(other.settings)
+
+
+def test_a_column_that_does_not_apply_has_no_runs_and_is_left_blank(table, measured_of):
+    row = table.rows["toy/gcn"]._replace(lacks=("selar",))
+    part = dataclasses.replace(table, rows={"toy/gcn": row})
+    assert part.runs("toy/gcn", "selar", 2) == []
+    figures = {("toy/gcn", "vanilla"): [{"valid_auc": 0.6}], ("toy/gcn", "selar"): []}
+    measured = measured_of(part, figures)
+    assert measured.entry("toy/gcn", "selar", "valid_auc") == Entry()
+    assert measured.mean("toy/gcn", "selar", "valid_auc") is None
+    assert measured.best("toy/gcn", ("selar", "vanilla"), "auc") == "vanilla"
