@@ -98,7 +98,7 @@ def labels(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train a system, and say what came of it."""
-    from dglmeta.systems.base import check_device
+    from dglmeta.systems.checks import check_device
 
     if arguments.resume and arguments.out is None:
         raise ConfigError("train: --resume needs --out, the run folder to continue.")
@@ -160,7 +160,7 @@ def bench(arguments: argparse.Namespace) -> int:
     """Kernels against the rivals that are installed."""
     if arguments.device == "cuda":
         from dglmeta.bench.gpu.__main__ import main as run_on_gpu
-        from dglmeta.systems.base import check_device
+        from dglmeta.systems.checks import check_device
 
         check_device("cuda")
         raw = [] if arguments.json is None else ["--json", str(arguments.json)]

@@ -72,7 +72,7 @@ def adapt(arguments: argparse.Namespace) -> int:
 
 def _load_run(arguments: argparse.Namespace) -> Any:
     """The result of a finished run, with its best state."""
-    from dglmeta.systems.base import check_device
+    from dglmeta.systems.checks import check_device
     from dglmeta.train import RunFolder
 
     check_device(arguments.device)

@@ -36,7 +36,8 @@ from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_found import Found, known_loss
 from dglmeta.systems.autolinc_search import search_loss
 from dglmeta.systems.autolinc_setup import State, begin, pose_draws
-from dglmeta.systems.base import Result, System, check_device
+from dglmeta.systems.base import Result, System
+from dglmeta.systems.checks import check_device
 from dglmeta.tasks.metrics import balanced_metrics
 from dglmeta.train import RunFolder
 

@@ -7,7 +7,13 @@ import re
 from dataclasses import dataclass
 
 from dglmeta.errors import ConfigError
-from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.systems.checks import (
+    check_at_least_zero,
+    check_choices,
+    check_positive,
+    check_shares,
+    require,
+)
 
 __all__ = ["CHECKS", "ENCODERS", "PUBLISHED", "QUARTERS", "SEARCH", "Config"]
 
@@ -129,18 +135,15 @@ class Config:
         positive = ("valid_per_class", "d", "n_heads", "lr", "plateau", "epochs", "patience")
         searching = ("length", "round", "proxy_epochs", "proxy_d", "proxy_lr", "draws", "finalists")
         check_positive(where, self, positive + searching)
-        for name in ("weight_decay", "label_ratio", "candidates", "proxy_features", "exploration"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        at_least_zero = "weight_decay", "label_ratio", "candidates", "proxy_features", "exploration"
+        check_at_least_zero(where, self, at_least_zero)
         if self.proxy_epochs < QUARTERS:
             raise ConfigError(
                 f"{where}: expected proxy_epochs >= {QUARTERS}, got {self.proxy_epochs}. Train for "
                 f"one at least between the {QUARTERS} times that candidates are judged."
             )
-        if not self.rho >= 1:
-            raise ConfigError(f"{where}: expected rho >= 1, got {self.rho}. 1 is balanced.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"{where}: expected dropout in [0, 1), got {self.dropout}.")
+        require(where, self, "rho", self.rho >= 1, ">= 1", "1 is balanced.")
+        check_shares(where, self, ("dropout",))
         if self.encoder == "gat" and (self.d % self.n_heads or self.proxy_d % self.n_heads):
             raise ConfigError(
                 f"{where}: expected d and proxy_d to be shared evenly by {self.n_heads} heads, got "

@@ -16,11 +16,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import ConfigError, DeviceError
-from dglmeta.graph.device import device_name, require_cuda
+from dglmeta.errors import ConfigError
+from dglmeta.systems.checks import check_device
 from dglmeta.train import History, RunFolder, describe_environment, fit, peak_rss_mib, restore
 
-__all__ = ["Result", "System", "check_choices", "check_device", "check_positive"]
+__all__ = ["Result", "System"]
 
 PRECISIONS = ("highest", "high")
 """Of float32 products, as torch calls them; its "medium" rounds to bfloat16, too coarse here."""
@@ -291,50 +291,3 @@ def _matmul_precision(precision: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def check_choices(where: str, config: Any, choices: Mapping[str, Any]) -> None:
-    """Refuse a field that is not among its choices.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and what it may be.
-    """
-    for name, allowed in choices.items():
-        if getattr(config, name) not in allowed:
-            raise ConfigError(
-                f"{where}: expected {name} among {list(allowed)}, got {getattr(config, name)!r}."
-            )
-
-
-def check_positive(where: str, config: Any, names: tuple[str, ...]) -> None:
-    """Refuse a field that is not above zero.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and its value.
-    """
-    for name in names:
-        if not getattr(config, name) > 0:
-            raise ConfigError(f"{where}: expected {name} > 0, got {getattr(config, name)}.")
-
-
-def check_device(device: str) -> str:
-    """The device, "cpu" or "cuda", if it can be used.
-
-    Raises
-    ------
-    DeviceError
-        If it cannot, with what to do.
-    """
-    name = device_name(device)
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise DeviceError(
-                "device: expected a CUDA GPU for --device cuda, found none. "
-                "Use --device cpu, or install a CUDA build of torch on a machine with a GPU."
-            )
-        require_cuda()
-    return name

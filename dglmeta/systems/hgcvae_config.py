@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from dglmeta.errors import ConfigError
 from dglmeta.nn.path_attention import ATTENTIONS
-from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.systems.checks import (
+    check_at_least_zero,
+    check_choices,
+    check_positive,
+    check_shares,
+    require,
+)
 
 __all__ = ["VARIANTS", "Config", "Variant"]
 
@@ -146,24 +152,20 @@ class Config:
             "probe_repeats", "probe_lr", "epochs", "patience",
         )  # fmt: skip
         check_positive(where, self, positive)
-        for name in ("labels", "negatives", "guard", "kl_weight", "weight_decay", "mask_step",
-                     "elbo_weight", "contrast_weight", "feature_weight"):  # fmt: skip
-            self._require(name, getattr(self, name) >= 0, ">= 0")
-        for name in ("dropout", "corruption", "mask_from", "mask_to"):
-            self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        self._require("kl_warm_up", 0 <= self.kl_warm_up <= 1, "in [0, 1]")
-        self._require("mask_to", self.mask_to >= self.mask_from, f"of at least {self.mask_from}")
-        self._require("swapped", min(self.swapped, self.kept) >= 0, ">= 0, and kept too")
-        self._require("kept", self.swapped + self.kept <= 1, "such that swapped + kept <= 1")
+        at_least_zero = (
+            "labels", "negatives", "guard", "kl_weight", "weight_decay", "mask_step",
+            "elbo_weight", "contrast_weight", "feature_weight", "swapped", "kept",
+        )  # fmt: skip
+        check_at_least_zero(where, self, at_least_zero)
+        check_shares(where, self, ("dropout", "corruption", "mask_from", "mask_to"))
+        require(where, self, "kl_warm_up", 0 <= self.kl_warm_up <= 1, "in [0, 1]")
+        rises = self.mask_to >= self.mask_from
+        require(where, self, "mask_to", rises, f"of at least {self.mask_from}")
+        together = self.swapped + self.kept <= 1
+        require(where, self, "kept", together, f"of at most 1 - swapped = {1 - self.swapped:g}")
         if self.d % self.n_heads:
             raise ConfigError(
                 f"{where}: expected n_heads to divide d={self.d}, got {self.n_heads}."
-            )
-
-    def _require(self, name: str, good: bool, wanted: str) -> None:
-        if not good:
-            raise ConfigError(
-                f"HGCVAE.Config: expected {name} {wanted}, got {getattr(self, name)}. Correct it."
             )
 
     def hidden_share(self, epoch: int) -> float:

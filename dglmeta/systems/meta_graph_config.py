@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dglmeta.errors import ConfigError
 from dglmeta.nn.signature import VARIANTS
-from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.systems.checks import check_at_least_zero, check_choices, check_positive
 from dglmeta.tasks import FEATURES
 
 __all__ = ["METHODS", "Config", "Method"]
@@ -145,9 +145,7 @@ class Config:
         )
         positive = ("d_hidden", "d", "folds", "inner_lr", "clip", "lr", "graphs", "passes")
         check_positive(where, self, (*positive, "adapt_patience", "epochs", "patience"))
-        for name in ("inner_steps", "adapt_steps", "adapt_lr", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
+        check_at_least_zero(where, self, ("inner_steps", "adapt_steps", "adapt_lr", "weight_decay"))
         if not 0 <= self.minus <= self.d or (self.minus and self.protocol == "paper"):
             raise ConfigError(
                 f"{where}: expected minus from 0 to d = {self.d}, and 0 under the protocol paper, "

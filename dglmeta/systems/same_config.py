@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 from dglmeta.errors import ConfigError
 from dglmeta.nn.multi_task import NORMS, TASKS
-from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.systems.checks import (
+    check_at_least_zero,
+    check_choices,
+    check_positive,
+    check_shares,
+)
 from dglmeta.tasks.episodes import Shares
 
 __all__ = ["VARIANTS", "Config", "Variant"]
@@ -135,11 +140,8 @@ class Config:
         check_choices(where, self, choices)
         positive = ("d", "layers", "batch", "inner_lr", "lr", "passes", "epochs", "patience")
         check_positive(where, self, positive)
-        for name in ("inner_steps", "weight_decay", "pretrain_passes"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{where}: expected {name} >= 0, got {getattr(self, name)}.")
-        if not 0 <= self.averaging < 1:
-            raise ConfigError(f"{where}: expected averaging in [0, 1), got {self.averaging}.")
+        check_at_least_zero(where, self, ("inner_steps", "weight_decay", "pretrain_passes"))
+        check_shares(where, self, ("averaging",))
         self._check_tasks(where)
         self._check_shares(where)
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dglmeta.errors import ConfigError
-from dglmeta.systems.base import check_choices, check_positive
+from dglmeta.systems.checks import (
+    check_at_least_zero,
+    check_choices,
+    check_positive,
+    check_shares,
+    require,
+)
 from dglmeta.tasks import AUXILIARY
 from dglmeta.tasks.expression.node_losses import CROSS_ENTROPY, loss_expression
 
@@ -171,18 +177,11 @@ class Config:
             )
 
     def _check_ranges(self) -> None:
-        ranges = {
-            "averaging": (0 <= self.averaging < 1, "in [0, 1)", "0 turns it off."),
-            "dropout": (0 <= self.dropout < 1, "in [0, 1)", "0 turns it off."),
-            "attenuation": (0 < self.attenuation <= 1, "in (0, 1]", "1 keeps hints as they are."),
-            "weight_decay": (self.weight_decay >= 0, ">= 0", "0 is none."),
-            "n_hubs": (self.n_hubs >= 0, ">= 0", "0 is none."),
-        }
-        for name, (holds, expected, advice) in ranges.items():
-            if not holds:
-                raise ConfigError(
-                    f"SELAR.Config: expected {name} {expected}, got {getattr(self, name)}. {advice}"
-                )
+        where = "SELAR.Config"
+        check_shares(where, self, ("averaging", "dropout"))
+        check_at_least_zero(where, self, ("weight_decay", "n_hubs"))
+        in_range, advice = 0 < self.attenuation <= 1, "1 keeps hints as they are."
+        require(where, self, "attenuation", in_range, "in (0, 1]", advice)
         for name in ("fanouts", "hint_fanouts"):
             hops = getattr(self, name)
             if any(not isinstance(n, int) or n < -1 or n == 0 for n in hops):

@@ -244,7 +244,7 @@ def test_the_divergence_of_each_dimension_is_logged_and_a_collapse_named(papers,
     [
         ({"variant": "vae"}, "variant among"),
         ({"mask_from": 0.9, "mask_to": 0.8}, "mask_to of at least 0.9"),
-        ({"swapped": 0.7, "kept": 0.5}, r"swapped \+ kept <= 1"),
+        ({"swapped": 0.7, "kept": 0.5}, r"kept of at most 1 - swapped"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
         ({"guard": -1}, "guard >= 0, got -1"),
         ({"n_heads": 3}, "n_heads to divide d=64, got 3"),
