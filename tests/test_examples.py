@@ -56,3 +56,18 @@ def test_the_readme_names_only_commands_and_systems_that_exist():
     assert {name.replace("-", "") for name in named} == {
         name for name in systems.__all__ if name not in ("Result", "System")
     }
+
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:|mailto:)([^)#]*)(#[^)]*)?\)", text)
+    assert [to for to, _ in targets if to and not (page.parent / to).exists()] == []
+    headings = {
+        re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    assert [a for to, a in targets if not to and a[1:] not in headings] == []
