@@ -37,7 +37,7 @@ from dglmeta.train import run_search
 
 DRAWS = Config.draws
 WHOLE = "all checks"
-ROUNDS = (1, 16, 128)
+ROUNDS = (1, 16, 64)
 COLUMNS = ("asked", "trained", "ended", "training_ms", "finding_ms")
 
 Found = dict[str, Any]
@@ -76,7 +76,7 @@ def measure(config: Config, problems: Sequence[Problem], seed: int) -> Found:
     rng = np.random.default_rng(seed)
     ended: list[Tokens] = []
     for done in run_search(
-        _searcher(config), judge.evaluate, batch=config.round, rng=rng, stop=judge.spent
+        _searcher(config), judge.evaluate, batch=lambda: judge.n_next, rng=rng, stop=judge.spent
     ):
         judge.learn(done)
         ended += [tokens for tokens, outcome in done if outcome["why"] == "finished"]

@@ -85,7 +85,7 @@ class Config:
         Of "finite", "equality", "separation", "monotonicity", "performance": reasons not to train
         a candidate to its end.
     round : int
-        Candidates that are looked at together.
+        Candidates that are to be trained together, about.
     proxy_epochs, proxy_d, proxy_features : int
         The short training that candidates are compared by: its steps, the width of its hidden
         layer, and to how many columns features are projected, 0 for all of them as they are.
@@ -121,7 +121,7 @@ class Config:
     masked: bool = True
     exploration: float = 1 / math.sqrt(2)
     checks: tuple[str, ...] = CHECKS
-    round: int = 128
+    round: int = 64
     proxy_epochs: int = 200
     proxy_d: int = 64
     proxy_features: int = 128

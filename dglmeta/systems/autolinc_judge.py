@@ -3,12 +3,13 @@
 A candidate is not trained, and has the reward
 
     0, "incomplete"     if it lacks u, y or n (only a search without masks asks for such),
-    of the known one    if a loss of the same formula or the same gradient, up to a positive
-                        factor, was trained before ("equality"),
+    of the known one    if a loss of the same gradient, up to a positive factor, or of the same
+                        formula was trained before ("equality"),
     0, "finite"         if its value or gradient is not finite on a grid of logits, or 0 on all,
     0, "separation"     if at its least value a class's own logit is not above the others.
 
-The rest train together, see :mod:`dglmeta.systems.autolinc_proxy`.
+The rest train together, see :mod:`dglmeta.systems.autolinc_proxy`. They are few, so a round asks
+for as many candidates as will leave about ``round`` of them, by what the rounds before left.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ Outcome = dict[str, Any]
 LEADERS = 10
 """How many of the best the others are measured against."""
 
+WIDEST = 64
+"""Candidates that are asked for at most, for each that is to be trained."""
+
 
 class _Keys(NamedTuple):
     """What tells equal candidates."""
@@ -53,6 +57,8 @@ class Judge:
     ----------
     counts : Counter
         Candidates by what became of them: "asked", "trained", and reasons.
+    n_next : int
+        Candidates to ask for in the next round.
     rises : list of dict
         Whenever a better candidate was found, the first with a reward above 0: ``seconds``,
         ``trained`` till then, ``reward``, ``loss``.
@@ -61,10 +67,11 @@ class Judge:
     def __init__(self, config: Config, proxy: Proxy) -> None:
         self.config, self._proxy = config, proxy
         self.counts: Counter[str] = Counter()
+        self.n_next = config.round
         self.rises: list[dict[str, Any]] = []
         self._leaders = Leaders(max(LEADERS, config.finalists))
         self._curves: dict[Tokens, list[float]] = {}
-        self._rewards: dict[Tokens | bytes, float] = {}
+        self._rewards: dict[Tokens | bytes | None, float] = {}
         self._begun, self._earlier, self._at = time.perf_counter(), 0.0, 0.0
 
     @property
@@ -116,7 +123,17 @@ class Judge:
                 self.counts["trained"] += 1
                 self._remember(tokens, outcome)
             self._at = outcome["at"]
+        self.n_next = self._enough(len(done), sum("curve" in outcome for _, outcome in done))
         self._earlier += max(self._at - self.seconds, 0.0)
+
+    def _enough(self, n_asked: int, n_trained: int) -> int:
+        """How many to ask for, to train ``round`` of them: at most double, at least half of before.
+
+        A function of what was told, so that a resumed search asks the same.
+        """
+        wanted = self.config.round
+        factor = min(max(wanted / max(n_trained, 1), 0.5), 2.0)
+        return int(min(max(n_asked * factor, wanted), WIDEST * wanted))
 
     def _remember(self, tokens: Tokens, outcome: Outcome) -> None:
         reward, curve = outcome["reward"], outcome["curve"]
@@ -135,32 +152,44 @@ class Judge:
     def _examine(
         self, candidates: Sequence[Expression]
     ) -> tuple[dict[int, Outcome], dict[int, _Keys]]:
-        """By number, outcomes of what needs no training, and the keys of what does."""
+        """By number, outcomes of what needs no training, and the keys of what does.
+
+        What costs most, a formula's canonical form, comes last, for the few that get there.
+        """
+        checks = self.config.checks
         legal = [k for k, candidate in enumerate(candidates) if is_legal(candidate)]
-        some = [candidates[k] for k in legal]
         outcomes = dict.fromkeys(range(len(candidates)), _refused("incomplete"))
+        gradients = gradient_signature([candidates[k] for k in legal])
+        left: dict[int, bytes | None] = {}
+        for k, gradient in zip(legal, gradients, strict=True):
+            if gradient is None and "finite" in checks:
+                outcomes[k] = _refused("finite")
+            elif gradient in self._rewards:
+                outcomes[k] = self._known(gradient)
+            else:
+                left[k] = gradient
         to_train: dict[int, _Keys] = {}
-        apart = which_separate(some, self._proxy.counts)
-        for k, keys, separate in zip(legal, _keys(some), apart, strict=True):
-            outcome = self._outcome(keys, separate)
-            if outcome is None:
+        for k, separate in zip(left, self._separate([candidates[k] for k in left]), strict=True):
+            if not separate:
+                outcomes[k] = _refused("separation")
+                continue
+            keys = _Keys(canonical(candidates[k]).tokens, left[k])
+            if keys.formula in self._rewards:
+                outcomes[k] = self._known(keys.formula)
+            else:
                 to_train[k] = keys
                 del outcomes[k]
-            else:
-                outcomes[k] = outcome
         return outcomes, to_train
 
-    def _outcome(self, keys: _Keys, separate: bool) -> Outcome | None:
-        """Of a complete candidate; None if it is to be trained."""
-        checks = self.config.checks
-        known = [self._rewards[key] for key in _told(keys) if key in self._rewards]
-        if known and "equality" in checks:
-            return {"reward": known[0], "why": "equality"}
-        if keys.gradient is None and "finite" in checks:
-            return _refused("finite")
-        if not separate and "separation" in checks:
-            return _refused("separation")
-        return None
+    def _known(self, key: Tokens | bytes | None) -> Outcome:
+        """The outcome of an equal of what was trained; where that is not checked none is known."""
+        return {"reward": self._rewards[key], "why": "equality"}
+
+    def _separate(self, candidates: Sequence[Expression]) -> Sequence[bool]:
+        """Whether each puts a class's own logit above the others, or that is not checked."""
+        if "separation" not in self.config.checks:
+            return [True] * len(candidates)
+        return which_separate(candidates, self._proxy.counts).tolist()
 
     def _twins(self, keys: dict[int, _Keys]) -> dict[int, int]:
         """Candidates of a round that equal an earlier one of it, and that one."""

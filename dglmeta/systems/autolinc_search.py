@@ -70,7 +70,7 @@ def search_loss(
     rounds = run_search(
         _searcher(config),
         judge.evaluate,
-        batch=config.round,
+        batch=lambda: judge.n_next,
         rng=np.random.default_rng(seed),
         journal=journal,
         stop=judge.spent,

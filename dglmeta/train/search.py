@@ -21,7 +21,7 @@ def run_search(
     searcher: Searcher[State],
     evaluate: Callable[[list[State]], list[Outcome]],
     *,
-    batch: int,
+    batch: int | Callable[[], int],
     rng: np.random.Generator,
     journal: Journal | None = None,
     stop: Callable[[], bool],
@@ -41,8 +41,9 @@ def run_search(
         States -> as many dicts, in that order, of what JSON can say, with at least ``reward`` in
         [0, 1]. It must not draw from ``rng``. What it remembers of earlier rounds it should take
         from the rounds this yields, since it is not called for those of the journal.
-    batch : int
-        Most states in a round.
+    batch : int, or callable
+        Most states in a round. A callable is asked before each, those of the journal too, and
+        should know nothing but the rounds this yielded.
     rng : Generator
         Seeded as at the first start; the search's own.
     journal : Journal, optional
@@ -77,12 +78,13 @@ def run_search(
     >>> [state for state, _ in next(rounds)], [state for state, _ in next(rounds)]
     ([8, 6], [5, 3])
     """
+    size = batch if callable(batch) else lambda: batch
     for number, entry in enumerate(() if journal is None else journal.entries):
-        states = searcher.ask(batch, rng)
+        states = searcher.ask(size(), rng)
         _check_replayed(number, entry, _digest(states, name))
         yield _told(searcher, states, entry["outcomes"])
     while not stop():
-        states = searcher.ask(batch, rng)
+        states = searcher.ask(size(), rng)
         if not states:
             return
         outcomes = evaluate(states)
