@@ -140,7 +140,7 @@ class Judge:
         if "equality" in self.config.checks:
             for key in _told(_keys([Expression(tokens)])[0]):
                 self._rewards.setdefault(key, reward)
-        if reward == 0:
+        if outcome["why"] != "finished" or reward == 0:
             return
         if self._leaders.offer(tokens, reward):
             self._curves[tokens] = curve

@@ -12,7 +12,9 @@ Four times on the way validation balanced accuracy is taken, and a candidate is 
     performance   if it is below 0.8, 0.9, 0.95 of what the tenth best had at that time.
 
 Its reward is the greatest balanced accuracy that it had; 0 where it was given up by one of the
-first two.
+first two. What is not given up, and is promising, is trained on further draws of the training
+nodes, and its reward is the mean. Draws differ in how hard they are, by more than good losses do,
+so accuracies are first divided by how easy the draw is for three plain losses.
 
 Source: AutoLINC, ICML 2024, section 4.3. The length of the training and the thresholds are not
 published, and decided here.
@@ -35,7 +37,7 @@ from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels, dropout_mask
 from dglmeta.systems.autolinc_config import QUARTERS, Config
 from dglmeta.systems.autolinc_setup import Problem
-from dglmeta.tasks.expression import Expression, compile_expressions
+from dglmeta.tasks.expression import Expression, compile_expressions, parse_expression
 from dglmeta.train.many_adam import ManyAdam
 
 __all__ = ["Draws", "Proxy", "Trained"]
@@ -45,6 +47,9 @@ Mask = npt.NDArray[np.bool_]
 
 LAGGING = (0.8, 0.9, 0.95)
 """Shares of the tenth best's balanced accuracy, after each part but the last."""
+
+REFERENCE = ("(u - y)^2", "(u - y/n)^2", "(n*u - y)^2")
+"""What tells how easy a draw is: plain losses, without and with regard to class sizes."""
 
 FLAT = 1e-6
 """Relative range of a loss that does not move."""
@@ -59,14 +64,16 @@ class Trained:
     given_up: str = ""
     """Why it was; empty if it went to the end."""
     again: list[float] = field(default_factory=list)
-    """Rewards on further draws."""
+    """Rewards on further draws, over how easy these are."""
+    ease: float = 1.0
+    """How easy the first draw is, beside the mean draw."""
 
     @property
     def reward(self) -> float:
-        """The greatest balanced accuracy, in the mean over draws; or 0."""
+        """The greatest balanced accuracy over ease, in the mean over draws, at most 1; or 0."""
         if self.given_up in ("finite", "monotonicity"):
             return 0.0
-        return float(np.mean([max(self.curve), *self.again]))
+        return min(float(np.mean([max(self.curve) / self.ease, *self.again])), 1.0)
 
 
 class Proxy:
@@ -149,6 +156,11 @@ class Draws:
     Candidates that are not given up on the first are trained on the others, too, so that what is
     luck with a handful of nodes is not taken for merit.
 
+    Attributes
+    ----------
+    ease : (draws,)
+        What the plain losses come to on each draw, over the mean of draws.
+
     Parameters
     ----------
     config : Config
@@ -161,6 +173,7 @@ class Draws:
         x = projected(problems[0].x, config.proxy_features)
         self.proxies = [Proxy(config, p, seed + k, x) for k, p in enumerate(problems)]
         self.counts = self.proxies[0].counts
+        self.ease = self._compared() if len(problems) > 1 else np.ones(1)
 
     def train(
         self, candidates: Sequence[Expression], tenth: Sequence[float] = (), bar: float = -np.inf
@@ -169,13 +182,21 @@ class Draws:
 
         Candidates whose reward there is ``bar`` at most are not trained again.
         """
-        first, *others = self.proxies
+        (first, ease), *others = zip(self.proxies, self.ease.tolist(), strict=True)
         outcomes = first.train(candidates, tenth)
+        for outcome in outcomes:
+            outcome.ease = ease
         going = [k for k, o in enumerate(outcomes) if not o.given_up and o.reward > bar]
-        for proxy in others if going else ():
+        for proxy, ease in others if going else ():
             for k, again in zip(going, proxy.train([candidates[k] for k in going]), strict=True):
-                outcomes[k].again.append(again.reward)
+                outcomes[k].again.append(again.reward / ease)
         return outcomes
+
+    def _compared(self) -> Reals:
+        """Balanced accuracy of the plain losses on each draw, over the mean of draws."""
+        plain = [parse_expression(text) for text in REFERENCE]
+        reached = [np.mean([max(t.curve) for t in p.train(plain)]) for p in self.proxies]
+        return np.asarray(reached) / np.mean(reached)
 
 
 def projected(x: csr_array, n_columns: int) -> Tensor | csr_array:

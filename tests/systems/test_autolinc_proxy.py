@@ -13,6 +13,7 @@ from dglmeta.nn.many_models import ManyModels, dropout_mask
 from dglmeta.systems.autolinc_config import ENCODERS, QUARTERS, Config
 from dglmeta.systems.autolinc_proxy import (
     LAGGING,
+    REFERENCE,
     Draws,
     Proxy,
     Trained,
@@ -255,23 +256,42 @@ def test_what_is_not_given_up_is_rewarded_by_the_mean_of_draws(citations, monkey
     draws = pose_draws(config, citations, 0)
     losses = [named_loss("B"), parse_expression("u*y*n"), named_loss("D")]
     alone = [Proxy(config, draw, 7 + k).train(losses) for k, draw in enumerate(draws)]
-    found = Draws(config, draws, 7).train(losses)
+    together = Draws(config, draws, 7)
+    found = together.train(losses)
     assert any(outcome.given_up for outcome in found)
     for k, outcome in enumerate(found):
         assert outcome.curve == alone[0][k].curve
         if outcome.given_up:
             assert outcome.again == []
         else:
-            assert outcome.again == [by[k].reward for by in alone[1:]]
-            rewards = [by[k].reward for by in alone]
+            rewards = [by[k].reward / ease for by, ease in zip(alone, together.ease, strict=True)]
+            assert outcome.again == pytest.approx(rewards[1:])
             assert outcome.reward == pytest.approx(sum(rewards) / 3)
+
+
+def test_draws_are_compared_by_what_plain_losses_reach_on_each(citations):
+    config = Config(**SMALL, draws=3, checks=())
+    draws = pose_draws(config, citations, 0)
+    together = Draws(config, draws, 7)
+    plain = [parse_expression(text) for text in REFERENCE]
+    reached = [
+        sum(max(t.curve) for t in Proxy(config, draw, 7 + k).train(plain)) / 3
+        for k, draw in enumerate(draws)
+    ]
+    np.testing.assert_allclose(together.ease, np.array(reached) / np.mean(reached))
+    assert np.ptp(together.ease) > 0
+    whole = [t.reward for t in together.train(plain)]
+    first = [max(t.curve) / together.ease[0] for t in together.proxies[0].train(plain)]
+    assert np.mean(whole) == pytest.approx(np.mean(first))  # one draw is no easier than three
+    assert Draws(config, draws[:1], 7).ease.tolist() == [1.0]
 
 
 def test_what_does_not_pass_the_bar_is_not_trained_again(citations):
     config = Config(**SMALL, draws=2, checks=())
     losses = [named_loss(name) for name in "BDEM"]
     draws = Draws(config, pose_draws(config, citations, 0), 0)
-    rewards = [max(outcome.curve) for outcome in draws.proxies[0].train(losses)]
+    first = draws.proxies[0].train(losses)
+    rewards = [max(outcome.curve) / draws.ease[0] for outcome in first]
     bar = sorted(rewards)[1]
     again = [bool(outcome.again) for outcome in draws.train(losses, bar=bar)]
     assert again == [reward > bar for reward in rewards]

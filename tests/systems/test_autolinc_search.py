@@ -192,7 +192,7 @@ genuine, calls = _Batch.advance, []
 
 def advance(batch, quarter):
     calls.append(quarter)
-    if len(calls) == 9:
+    if len(calls) == 21:  # four for each draw, to compare them, then nine
         os.kill(os.getpid(), signal.SIGKILL)
     genuine(batch, quarter)
 
