@@ -94,7 +94,7 @@ def describe_table(measured: Measured, *, command: str, quick: bool) -> TableRep
         "title": table.title,
         "quick": quick,
         "command": command,
-        "cells": [_cell(measured, *place) for place in measured.runs],
+        "cells": [_cell(measured, *place) for place, runs in measured.runs.items() if runs],
         "grids": [_grid_facts(grid) for grid in grids],
         "verdicts": [verdict._asdict() for verdict in verdicts],
         "summary": _summary(verdicts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -57,12 +58,15 @@ def test_a_mechanism_that_does_not_earn_its_place_is_told(measured_of):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_runs_and_is_written(name, tmp_path):
     table = find_table(name)
-    rows = {"toy-papers": Row("toy-papers", {}, 1)}
+    rows = {"toy-papers": Row("toy-papers", {}, 1, lacks=("features",))}
     columns = {c: s for c, s in table.columns.items() if s.get("labels", 0) == 0}
     small = dataclasses.replace(table, rows=rows, columns=columns)
     report = reproduce(small, quick=True, out=tmp_path)
     assert not report.failures
-    assert (tmp_path / "quick" / f"{name}.md").is_file()
+    text = (tmp_path / "quick" / f"{name}.md").read_text()
+    assert "features" not in columns or "| - / -  " in text  # the place that does not apply
+    cells = json.loads((tmp_path / "quick" / f"{name}.json").read_text())["cells"]
+    assert {c["column"] for c in cells} == {*columns} - {"features"}
 
 
 def test_freebase_has_no_raw_features_to_compare_with():
