@@ -99,12 +99,12 @@ class TreeSearch(Generic[State]):
         self,
         space: Space[State],
         *,
-        c: float = 1 / math.sqrt(2),
+        c: float = math.sqrt(2),
         rollouts: int = 1,
         close: bool = True,
     ) -> None:
         if not 0 <= c < math.inf:
-            raise ConfigError(f"TreeSearch: expected a finite c >= 0, got {c}. 0.7 is usual.")
+            raise ConfigError(f"TreeSearch: expected a finite c >= 0, got {c}. 1.4 is usual.")
         if rollouts < 1:
             raise ConfigError(
                 f"TreeSearch: expected rollouts >= 1, got {rollouts}. "

@@ -80,7 +80,8 @@ class Config:
         Whether steps that lead to no complete formula with u, y and n are not taken. A search
         without takes the published hundred roll-outs an expansion.
     exploration : float
-        c of the UCT rule.
+        c of the UCT rule. The square root of 2 is that of UCB1; with half of it the search kept to the
+        first good subtrees it met.
     checks : tuple of str
         Of "finite", "equality", "separation", "monotonicity", "performance": reasons not to train
         a candidate to its end.
@@ -119,7 +120,7 @@ class Config:
     candidates: int = 0
     length: int = 10
     masked: bool = True
-    exploration: float = 1 / math.sqrt(2)
+    exploration: float = math.sqrt(2)
     checks: tuple[str, ...] = CHECKS
     round: int = 64
     proxy_epochs: int = 200
