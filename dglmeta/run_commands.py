@@ -17,7 +17,8 @@ __all__ = ["adapt", "embed", "evaluate"]
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Metrics of a finished run, computed afresh."""
-    metrics = _load_run(arguments).evaluate(arguments.split)
+    run, _ = _load_run(arguments)
+    metrics = run.evaluate(arguments.split)
     if arguments.json:
         print(json.dumps(metrics))
     else:
@@ -29,15 +30,12 @@ def embed(arguments: argparse.Namespace) -> int:
     """Node embeddings of a finished run, to a file; and a picture of those with classes."""
     from dglmeta.report.embedding_picture import write_picture
     from dglmeta.report.export import check_embeddings_path, write_embeddings
-    from dglmeta.train import RunFolder
 
     check_embeddings_path(arguments.out)
-    embeddings = _load_run(arguments).embed()
-    write_embeddings(arguments.out, embeddings)
+    run, ds = _load_run(arguments)
+    embeddings = run.embed()
+    write_embeddings(arguments.out, embeddings, _ids(ds))
     if arguments.picture is not None:
-        begun = RunFolder(arguments.folder, write=False).read_config()
-        many = class_of_run(begun["system"], arguments.system).many_graphs
-        ds = dataset_of(begun["data"], arguments, many_graphs=many)
         write_picture(arguments.picture, ds, embeddings)
         print(f"wrote {arguments.picture}")
     shapes = ", ".join(f"{name} {z.shape[0]} x {z.shape[1]}" for name, z in embeddings.items())
@@ -70,8 +68,14 @@ def adapt(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load_run(arguments: argparse.Namespace) -> Any:
-    """The result of a finished run, with its best state."""
+def _ids(ds: Any) -> dict[str, Any]:
+    """What the nodes of a single graph are called in the user's tables, where they are."""
+    data = ds.csr.node_data if isinstance(ds, dglmeta.data.Dataset) else {}
+    return {node_type: columns["id"] for node_type, columns in data.items() if "id" in columns}
+
+
+def _load_run(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """The result of a finished run, with its best state, and what it was trained on."""
     from dglmeta.systems.checks import check_device
     from dglmeta.train import RunFolder
 
@@ -81,7 +85,7 @@ def _load_run(arguments: argparse.Namespace) -> Any:
     system = class_of_run(begun["system"], arguments.system)
     ds = dataset_of(begun["data"], arguments, many_graphs=system.many_graphs)
     config = _begun_config(begun, system)
-    return system(config).load(ds, run, device=arguments.device)
+    return system(config).load(ds, run, device=arguments.device), ds
 
 
 def _begun_config(begun: Mapping[str, Any], system: type[Any]) -> Any:

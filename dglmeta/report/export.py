@@ -16,6 +16,7 @@ __all__ = ["check_embeddings_path", "check_links_path", "write_embeddings", "wri
 
 Array = npt.NDArray[Any]
 Embeddings = Mapping[str, npt.NDArray[np.float32]]
+Ids = Mapping[str, Array]
 
 
 def check_embeddings_path(path: Path) -> None:
@@ -56,17 +57,21 @@ def _check_path(what: str, path: Path, endings: Collection[str]) -> None:
         )
 
 
-def write_embeddings(path: Path, embeddings: Embeddings) -> None:
+def write_embeddings(path: Path, embeddings: Embeddings, ids: Ids | None = None) -> None:
     """Write embeddings for NumPy or for a table reader, as the file's ending says.
 
-    An .npz holds one (n, d) array for each node type. A .parquet has one row for each node with the
-    columns ``type``, ``id`` (its number within the type) and ``embedding`` (a list of d numbers).
+    An .npz holds one (n, d) array for each node type, and beside it ``<type>.id`` where nodes have
+    ids of their own. A .parquet has one row for each node with the columns ``type``, ``node`` (its
+    number within the type), ``id`` (that, where it has none of its own; text, if any id is) and
+    ``embedding`` (a list of d numbers).
 
     Parameters
     ----------
     path : Path
         Ends in .npz or .parquet.
     embeddings : dict of node type to (n, d) float32
+    ids : dict of node type to (n,), optional
+        Of types whose nodes have any: whole numbers or text.
 
     Raises
     ------
@@ -76,33 +81,37 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
         If the file cannot be written.
     """
     check_embeddings_path(path)
+    own = {name: x for name, x in (ids or {}).items() if name in embeddings}
     try:
-        WRITERS[path.suffix](path, embeddings)
+        WRITERS[path.suffix](path, embeddings, own)
     except OSError as error:
         raise DataError(
             f"embeddings: expected to write {path}, got {error}. Choose another place."
         ) from error
 
 
-def _write_npz(path: Path, embeddings: Embeddings) -> None:
+def _write_npz(path: Path, embeddings: Embeddings, ids: Ids) -> None:
     # Not np.savez, to which a node type named "file" would be the file's name.
+    plain = {f"{name}.id": x if x.dtype.kind in "iu" else x.astype(str) for name, x in ids.items()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, z in embeddings.items():
+        for name, z in {**embeddings, **plain}.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asarray(z), allow_pickle=False)
 
 
-def _write_parquet(path: Path, embeddings: Embeddings) -> None:
+def _write_parquet(path: Path, embeddings: Embeddings, ids: Ids) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    kind = np.int64 if all(x.dtype.kind in "iu" for x in ids.values()) else str
     tables = []
     for name, z in embeddings.items():
         n, d = z.shape
         ends = pa.array(np.arange(n + 1) * d)
         columns = {
             "type": pa.array([name] * n, pa.string()),
-            "id": pa.array(np.arange(n)),
+            "node": pa.array(np.arange(n)),
+            "id": pa.array(np.asarray(ids.get(name, np.arange(n))).astype(kind)),
             "embedding": pa.LargeListArray.from_arrays(ends, pa.array(z.ravel())),
         }
         tables.append(pa.table(columns))

@@ -80,8 +80,8 @@ class Config:
         Whether steps that lead to no complete formula with u, y and n are not taken. A search
         without takes the published hundred roll-outs an expansion.
     exploration : float
-        c of the UCT rule. The square root of 2 is that of UCB1; with half of it the search kept to the
-        first good subtrees it met.
+        c of the UCT rule. The square root of 2 is that of UCB1; with half of it the search kept to
+        the first good subtrees it met.
     checks : tuple of str
         Of "finite", "equality", "separation", "monotonicity", "performance": reasons not to train
         a candidate to its end.

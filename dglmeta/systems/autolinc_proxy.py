@@ -195,8 +195,8 @@ class Draws:
     def _compared(self) -> Reals:
         """Balanced accuracy of the plain losses on each draw, over the mean of draws."""
         plain = [parse_expression(text) for text in REFERENCE]
-        reached = [np.mean([max(t.curve) for t in p.train(plain)]) for p in self.proxies]
-        return np.asarray(reached) / np.mean(reached)
+        reached = np.array([np.mean([max(t.curve) for t in p.train(plain)]) for p in self.proxies])
+        return reached / reached.mean() if reached.all() else np.ones(len(reached))
 
 
 def projected(x: csr_array, n_columns: int) -> Tensor | csr_array:

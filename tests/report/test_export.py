@@ -25,11 +25,25 @@ def test_an_npz_holds_one_array_a_type(tmp_path):
 def test_a_parquet_holds_one_row_a_node_even_where_widths_differ(tmp_path):
     write_embeddings(tmp_path / "z.parquet", Z)
     rows = pq.read_table(tmp_path / "z.parquet").to_pylist()
-    assert [(r["type"], r["id"]) for r in rows] == [
+    assert [(r["type"], r["node"]) for r in rows] == [
         *(("file", i) for i in range(3)),
         ("tv/show", 0),
     ]
+    assert [r["id"] for r in rows] == [r["node"] for r in rows]
     assert [r["embedding"] for r in rows] == [[0, 1], [2, 3], [4, 5], [1, 1, 1]]
+
+
+def test_nodes_keep_the_ids_of_the_users_tables(tmp_path):
+    z = {"user": np.ones((2, 1), np.float32), "tag": np.zeros((1, 1), np.float32)}
+    named = {"user": np.array(["ann", "bob"], object), "unused": np.array([7])}
+    for ids, column in ((named, ["ann", "bob", "0"]), ({"user": np.array([8, 9])}, [8, 9, 0])):
+        write_embeddings(tmp_path / "z.parquet", z, ids)
+        table = pq.read_table(tmp_path / "z.parquet").to_pydict()
+        assert (table["id"], table["node"]) == (column, [0, 1, 0])
+        write_embeddings(tmp_path / "z.npz", z, ids)
+        with np.load(tmp_path / "z.npz", allow_pickle=False) as arrays:
+            assert list(arrays) == ["user", "tag", "user.id"]
+            assert arrays["user.id"].tolist() == column[:2]
 
 
 def test_an_unknown_ending_and_a_missing_folder_are_refused(tmp_path):
