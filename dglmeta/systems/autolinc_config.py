@@ -94,8 +94,8 @@ class Config:
         Its Adam step size.
     draws : int
         Candidates that were not given up are trained on so many draws of the training nodes (and
-        from as many seeds), and compared by the mean; where ``label_ratio`` draws them, only seeds
-        differ.
+        from as many seeds), one after another while they are above the tenth best, and compared by
+        the mean; where ``label_ratio`` draws them, only seeds differ.
     finalists : int
         The best by proxy that are trained in full, on every draw; the best of these by validation
         is the found one.

@@ -180,14 +180,17 @@ class Draws:
     ) -> list[Trained]:
         """As :meth:`Proxy.train`; curves are those of the first draw.
 
-        Candidates whose reward there is ``bar`` at most are not trained again.
+        Candidates go on to the next draw as long as the mean so far is above ``bar``.
         """
         (first, ease), *others = zip(self.proxies, self.ease.tolist(), strict=True)
         outcomes = first.train(candidates, tenth)
         for outcome in outcomes:
             outcome.ease = ease
-        going = [k for k, o in enumerate(outcomes) if not o.given_up and o.reward > bar]
-        for proxy, ease in others if going else ():
+        going = [k for k, outcome in enumerate(outcomes) if not outcome.given_up]
+        for proxy, ease in others:
+            going = [k for k in going if outcomes[k].reward > bar]
+            if not going:
+                break
             for k, again in zip(going, proxy.train([candidates[k] for k in going]), strict=True):
                 outcomes[k].again.append(again.reward / ease)
         return outcomes

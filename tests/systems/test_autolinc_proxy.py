@@ -297,3 +297,17 @@ def test_what_does_not_pass_the_bar_is_not_trained_again(citations):
     assert again == [reward > bar for reward in rewards]
     assert any(again)
     assert not all(again)
+
+
+def test_candidates_go_on_while_the_mean_so_far_passes_the_bar(citations):
+    config = Config(**SMALL, draws=3, checks=())
+    losses = [named_loss(name) for name in "BDEMAC"]
+    draws = Draws(config, pose_draws(config, citations, 0), 0)
+    whole = [[max(t.curve) / t.ease, *t.again] for t in draws.train(losses)]
+    bar = float(np.median([np.mean(rewards[:2]) for rewards in whole]))
+    n_passed = []
+    for rewards, outcome in zip(whole, draws.train(losses, bar=bar), strict=True):
+        means = [np.mean(rewards[: k + 1]) for k in range(2)]
+        n_passed.append(0 if means[0] <= bar else 1 if means[1] <= bar else 2)
+        assert outcome.again == pytest.approx(rewards[1 : 1 + n_passed[-1]])
+    assert len(set(n_passed)) > 1
