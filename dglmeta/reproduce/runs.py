@@ -99,7 +99,8 @@ def stand(run: Run, folder: Path) -> Standing:
     standing : Standing
         "finished" and "begun" runs have the settings asked for. One that trained for fewer epochs
         than are asked for is "begun", one that trained for more is "changed". A finished run from
-        before a setting there was has its default.
+        before a setting there was has its default, and may have others of those that its config
+        calls ``idle``.
     """
     if not (folder / "config.toml").is_file():
         return Standing("absent")
@@ -118,7 +119,8 @@ def stand(run: Run, folder: Path) -> Standing:
     if finished:
         usual = dataclasses.replace(run, config=type(run.config)()).settings
         was, settings = usual | was, usual | settings
-    changes |= {k: c for k, c in _changes(was, now).items() if k not in LENGTHS}
+    free = {*LENGTHS, *(getattr(run.config, "idle", ()) if finished else ())}
+    changes |= {k: c for k, c in _changes(was, now).items() if k not in free}
     lengths = {k: c for k, c in _changes(settings, now).items() if k in LENGTHS}
     changes |= {k: (was, now) for k, (was, now) in lengths.items() if was is None or was > now}
     if changes:

@@ -36,6 +36,13 @@ QUARTERS = 4
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+SEARCHING = (
+    "searcher", "time_budget", "candidates", "length", "masked", "exploration", "checks", "round",
+    "proxy_epochs", "proxy_d", "proxy_features", "proxy_lr", "draws", "finalists",
+)  # fmt: skip
+"""Settings of the search alone."""
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings of AutoLINC and of what it is compared with.
@@ -162,6 +169,11 @@ class Config:
     def searches(self) -> bool:
         """Whether the loss is to be found first."""
         return self.loss == SEARCH
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Settings that have no part in a run of these: those of the search, if there is none."""
+        return () if self.searches else SEARCHING
 
     @property
     def seconds(self) -> float:

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from dglmeta.errors import DataError
-from dglmeta.reproduce.runs import read_finished, stand
+from dglmeta.reproduce.runs import Run, read_finished, stand
+from dglmeta.systems import AutoLINC
 from dglmeta.train import RunFolder
 
 
@@ -55,6 +56,19 @@ def test_a_finished_run_from_before_a_setting_there_was_has_its_default(run, tmp
     assert stand(with_config(run, negatives="drawn"), tmp_path).state == "changed"
     (tmp_path / "result.json").unlink()
     assert stand(run, tmp_path).state == "changed"
+
+
+@pytest.mark.parametrize(("loss", "state"), [("cross-entropy", "finished"), ("search", "changed")])
+def test_a_finished_run_may_have_other_settings_that_had_no_part_in_it(
+    tmp_path, write_run, loss, state
+):
+    run = Run(AutoLINC, "autolinc", "toy-citations", AutoLINC.Config(loss=loss), 0)
+    others = with_config(run, draws=7, time_budget="2h", exploration=0.5)
+    begin(run, tmp_path)
+    assert stand(others, tmp_path).state == "changed"
+    write_run(run, tmp_path)
+    assert stand(others, tmp_path).state == state
+    assert stand(with_config(others, lr=0.5), tmp_path).state == "changed"
 
 
 def test_another_seed_in_the_folder_is_a_change(run, tmp_path, write_run):
