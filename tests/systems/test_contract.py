@@ -84,7 +84,8 @@ VARIANTS = {
         "search": {
             "loss": "search",
             "epochs": 30,
-            "candidates": 20,
+            "searcher": "evolution",  # a tree's first hundred candidates are too poor to learn
+            "candidates": 60,
             "round": 32,
             "proxy_epochs": 40,
             "proxy_d": 16,
