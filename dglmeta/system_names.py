@@ -52,7 +52,7 @@ def system_class(name: str) -> Any:
     if not (isinstance(kind, type) and issubclass(kind, dglmeta.systems.System)):
         raise ConfigError(
             f"expected a subclass of dglmeta.systems.System called {kind_name!r} in {where}, got "
-            f"{kind!r}."
+            f"{kind!r}. Name one that is there."
         )
     if kind.name in SYSTEMS:
         raise ConfigError(
@@ -85,7 +85,9 @@ def class_of_run(name: str, place: str | None) -> Any:
         )
     kind = system_class(place or name)
     if kind.name != name:
-        raise ConfigError(f"expected a run of {kind.name!r}, got one of {name!r}.")
+        raise ConfigError(
+            f"expected a run of {kind.name!r}, got one of {name!r}. Name the class it was trained with."
+        )
     return kind
 
 

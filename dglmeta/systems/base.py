@@ -127,7 +127,8 @@ class System(abc.ABC):
         resume : bool
             Continue the run in ``out``.
         device : {"cpu", "cuda"}
-            Where it is computed. Draws are the same; sums are rounded otherwise.
+            Where it is computed. Draws are the same, but for noise where a system says so; sums are
+            rounded otherwise.
         precision : {"highest", "high"}
             Of dense products of float32: "high" lets a GPU round their factors to TF32. Sums over
             edges, losses and optimisers keep float32 either way.
