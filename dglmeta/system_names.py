@@ -86,7 +86,7 @@ def class_of_run(name: str, place: str | None) -> Any:
     kind = system_class(place or name)
     if kind.name != name:
         raise ConfigError(
-            f"expected a run of {kind.name!r}, got one of {name!r}. Name the class it was trained with."
+            f"expected a run of {kind.name!r}, got one of {name!r}. Name the class that trained it."
         )
     return kind
 

@@ -32,7 +32,8 @@ from dglmeta.nn.variational_han import Hidden, Posterior
 from dglmeta.systems.base import System
 from dglmeta.systems.hgcvae_config import VARIANTS, Config, Variant
 from dglmeta.systems.hgcvae_judge import embedding_metrics, head_metrics
-from dglmeta.systems.hgcvae_setup import State, begin, seeded
+from dglmeta.systems.hgcvae_setup import State, begin
+from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.contrast import info_nce, progressive_negatives
 from dglmeta.tasks.reconstruction import gaussian_kl
 

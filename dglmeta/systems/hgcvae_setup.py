@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -23,10 +22,11 @@ from dglmeta.ops.backend import Bridge, bridge_of
 from dglmeta.paths import metapath_product, sample_metapath_pairs, sample_unconnected_pairs
 from dglmeta.systems.clock import Clock
 from dglmeta.systems.hgcvae_config import VARIANTS, Config
+from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.path_neighbours import top_path_neighbours
 from dglmeta.tasks.reconstruction import enhanced_scaled_cosine, scaled_cosine
 
-__all__ = ["State", "begin", "seeded"]
+__all__ = ["State", "begin"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -177,7 +177,7 @@ def begin(
             f"{ds.name}: expected features of {node_type!r} for the variant 'features', got none. "
             f"Leave the variant out."
         )
-    with seeded(seed, "cpu"):
+    with seeded(seed):
         model = VariationalHAN(
             len(paths), n, 0 if x is None else x.shape[1], config.d,
             n_heads=config.n_heads, n_layers=config.n_layers, d_semantic=config.d_semantic,
@@ -195,15 +195,6 @@ def begin(
     return State(
         ds, config, split_seed, bridge, hg.to(device), paths, near, x, guard, model, head, optimizer
     )
-
-
-@contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """All of torch's chance from a seed, on the processor and the device; as before afterwards."""
-    devices = [torch.cuda.current_device()] if device == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def _labelled_type(config: Config, ds: Dataset | GraphDataset) -> str:

@@ -16,6 +16,7 @@ from dglmeta.meta import Params, UnrolledGradient
 from dglmeta.nn import VGAE, GraphSignature
 from dglmeta.systems.meta_graph_adapt import Path
 from dglmeta.systems.meta_graph_config import METHODS, Config
+from dglmeta.systems.seeding import seeded
 from dglmeta.tasks import FewShotBatch, FewShotGraph
 
 __all__ = ["State", "begin", "edge_seed", "make_modules", "prepare_graph"]
@@ -94,8 +95,7 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
         ))
         for number, graph in enumerate(ds.graphs)
     ]  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model, signature = make_modules(config, graphs[0].n_inputs)
     learned = [p for m in (model, signature) if m is not None for p in m.parameters()]
     optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)

@@ -20,6 +20,7 @@ from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
 from dglmeta.systems.same_config import VARIANTS, Config
 from dglmeta.systems.same_published import PublishedEpisodes
+from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.episodes import Episode, Episodes, Shares
 from dglmeta.tasks.episodes.holdout import LinkHoldout, hold_out_links, published_holdout
 from dglmeta.tasks.graphs import GraphRows, graph_rows, task_graphs
@@ -162,8 +163,7 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
     n_classes = {task: _n_classes(ds, rows, task) for task in headed}
     for task in config.measured:
         _n_classes(ds, rows, task)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = MultiTaskModel(
             rows.x.shape[1],
             config.d,

@@ -25,6 +25,7 @@ from dglmeta.nn import (
     StackedSGC,
 )
 from dglmeta.paths.hubs import find_hubs
+from dglmeta.systems.seeding import seeded
 from dglmeta.systems.selar_config import STRATEGIES, Config
 from dglmeta.systems.selar_state import State, Weighing
 from dglmeta.tasks import (
@@ -79,8 +80,7 @@ def begin(config: Config, ds: Dataset, seed: int, split_seed: int, device: str) 
     around = _surroundings(config, everything, training, split, device)
     target = primary.target_edges(around.everything) if config.protocol == "clean" else None
     tasks = JointTasks(primary.training, auxiliary, around, target=target, device=device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = _model(config, ds, training, tasks, split).to(device)
         weighing = Weighing(
             len(auxiliary),
