@@ -132,7 +132,7 @@ def main() -> None:
     config = Config(
         encoder=arguments.encoder, time_budget=f"{arguments.seconds}s", draws=arguments.draws
     )
-    problems = pose_draws(config, dm.load_dataset(arguments.data), 0)
+    problems = pose_draws(config, dm.load_dataset(arguments.data), 0, config.draws)
     measure(dataclasses.replace(config, candidates=1), problems, 0)  # kernels are compiled
     searches = [(n, v) for n, v in variants(config) if n == WHOLE or not arguments.whole]
     table: dict[str, list[Found]] = {name: [] for name, _ in searches}

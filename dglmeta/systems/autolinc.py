@@ -35,7 +35,7 @@ from dglmeta.errors import DataError, DeviceError
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_found import Found, known_loss
 from dglmeta.systems.autolinc_search import search_loss
-from dglmeta.systems.autolinc_setup import State, begin, pose_draws
+from dglmeta.systems.autolinc_setup import State, begin
 from dglmeta.systems.base import Result, System
 from dglmeta.systems.checks import check_device
 from dglmeta.tasks.metrics import balanced_metrics
@@ -96,11 +96,9 @@ class AutoLINC(System):
         if out is not None and resume:
             self.found = Found.of_checkpoint(RunFolder(out))
         if self.found is None and self.config.searches:
-            problems = pose_draws(self.config, ds, split_seed)
             self.found = search_loss(
-                self.config, problems, ds.name, seed=seed, split_seed=split_seed, out=out,
-                resume=resume,
-            )  # fmt: skip
+                self.config, ds, seed=seed, split_seed=split_seed, out=out, resume=resume
+            )
         elif self.found is None:
             self.found = known_loss(self.config, ds.name, out)
         return super().fit(

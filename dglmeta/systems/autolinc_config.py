@@ -104,8 +104,9 @@ class Config:
         from as many seeds), one after another while they are above the tenth best, and compared by
         the mean; where ``label_ratio`` draws them, only seeds differ.
     finalists : int
-        The best by proxy that are trained in full, on every draw; the best of these by validation
-        is the found one.
+        The best by proxy that are trained in full, on the task's own draw and others than those of
+        the search; after a quarter and half of these draws the better half goes on. The best by
+        validation is the found one.
     """
 
     loss: str = SEARCH
@@ -134,8 +135,8 @@ class Config:
     proxy_d: int = 64
     proxy_features: int = 128
     proxy_lr: float = 0.01
-    draws: int = 3
-    finalists: int = 10
+    draws: int = 8
+    finalists: int = 12
 
     def __post_init__(self) -> None:
         where = "AutoLINC.Config"

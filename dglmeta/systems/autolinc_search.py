@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from dglmeta.data import Dataset, GraphDataset
 from dglmeta.errors import DataError
 from dglmeta.meta import Evolution, RandomSearch, TreeSearch
 from dglmeta.meta.search import Searcher
@@ -18,7 +19,7 @@ from dglmeta.systems.autolinc_finals import rank_in_full
 from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.autolinc_judge import Judge, Tokens
 from dglmeta.systems.autolinc_proxy import Draws
-from dglmeta.systems.autolinc_setup import Problem
+from dglmeta.systems.autolinc_setup import pose_draws
 from dglmeta.tasks.expression import LossGrammar
 from dglmeta.train import Journal, RunFolder, run_search
 
@@ -35,8 +36,7 @@ LONGER = ("time_budget", "candidates", "finalists", "epochs", "patience")
 
 def search_loss(
     config: Config,
-    problems: Sequence[Problem],
-    data: str,
+    ds: Dataset | GraphDataset,
     *,
     seed: int,
     split_seed: int,
@@ -48,10 +48,7 @@ def search_loss(
     Parameters
     ----------
     config : Config
-    problems : sequence of Problem
-        Draws of the task, the one to train on in the end first.
-    data : str
-        Its name, for the journal.
+    ds : Dataset
     seed, split_seed : int
     out : path, optional
         Folder of the journal, from which an interrupted search goes on with ``resume``.
@@ -62,9 +59,12 @@ def search_loss(
     ConfigError
         If the search in the folder was begun with other settings.
     DataError
-        If no candidate could be trained.
+        If no candidate could be trained; as :func:`dglmeta.systems.autolinc_setup.pose`.
     """
-    header = {"data": data, "seed": seed, "split_seed": split_seed, **_bound(config)}
+    n = config.draws
+    own, *others = pose_draws(config, ds, split_seed, 2 * n - 1)
+    problems, fresh = [own, *others[: n - 1]], [own, *others[n - 1 :]]
+    header = {"data": ds.name, "seed": seed, "split_seed": split_seed, **_bound(config)}
     journal = _journal(out, header, resume) if out is not None else None
     judge = Judge(config, Draws(config, problems, seed))
     rounds = run_search(
@@ -84,10 +84,10 @@ def search_loss(
             bar.set_postfix_str(judge.headline)
     if not judge.finalists():
         raise DataError(
-            f"{data}: expected a candidate that can be trained, got none among "
+            f"{ds.name}: expected a candidate that can be trained, got none among "
             f"{judge.counts['asked']}. Search longer, with a greater length, or fewer checks."
         )
-    ranking = rank_in_full(config, problems, judge.finalists(), seed)
+    ranking = rank_in_full(config, fresh, judge.finalists(), seed)
     counts, rises, seconds = dict(judge.counts), judge.rises, judge.seconds
     record = {**ranking[0], "seconds": seconds, "counts": counts, "rises": rises}
     return Found(ranking[0]["loss"], {**record, "finalists": ranking})

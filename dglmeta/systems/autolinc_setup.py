@@ -81,8 +81,10 @@ def pose(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> Problem
     return Problem(ds.csr.adjacency(among[0]), _of_sum_one(x) if config.normalise else x, split)
 
 
-def pose_draws(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> list[Problem]:
-    """The task, and the same with other training nodes of the minority.
+def pose_draws(
+    config: Config, ds: Dataset | GraphDataset, split_seed: int, n_draws: int
+) -> list[Problem]:
+    """The task, and ``n_draws`` - 1 times the same with other training nodes of the minority.
 
     Nodes to choose and test by are the same. Where ``label_ratio`` draws these, too, so that one
     draw's test nodes would be another's to choose by, all draws are the first.
@@ -94,8 +96,8 @@ def pose_draws(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> l
     """
     first = pose(config, ds, split_seed)
     if config.label_ratio or not isinstance(ds, Dataset):
-        return [first] * config.draws
-    seeds = [AGAIN * (split_seed + 1) + k for k in range(1, config.draws)]
+        return [first] * n_draws
+    seeds = [AGAIN * (split_seed + 1) + k for k in range(1, n_draws)]
     splits = [step_imbalance(ds, rho=config.rho, seed=seed) for seed in seeds]
     return [first, *(first._replace(split=split) for split in splits)]
 

@@ -233,27 +233,27 @@ def test_features_without_more_columns_stay_as_they_are(n_columns):
 
 def test_draws_share_nodes_to_choose_and_test_by_and_no_seed_with_splits(citations):
     config = Config(**SMALL, draws=3)
-    first, *others = pose_draws(config, citations, 5)
+    first, *others = pose_draws(config, citations, 5, config.draws)
     assert first.split.train.node.tolist() == pose(config, citations, 5).split.train.node.tolist()
     assert len({tuple(p.split.train.node) for p in (first, *others)}) == 3
     for other in others:
         for part in ("valid", "test"):
             one, two = (getattr(p.split, part).node for p in (first, other))
             np.testing.assert_array_equal(one, two)
-    again = pose_draws(config, citations, 6)
+    again = pose_draws(config, citations, 6, config.draws)
     drawn, drawn_again = ({tuple(p.split.train.node) for p in ps} for ps in (others, again))
     assert not drawn & drawn_again
 
 
 def test_draws_of_all_nodes_are_one_draw(citations):
     config = Config(**SMALL, draws=3, label_ratio=0.2, valid_per_class=5)
-    first, *others = pose_draws(config, citations, 0)
+    first, *others = pose_draws(config, citations, 0, config.draws)
     assert all(other is first for other in others)
 
 
 def test_what_is_not_given_up_is_rewarded_by_the_mean_of_draws(citations, monkeypatch):
     config = Config(**SMALL, draws=3)
-    draws = pose_draws(config, citations, 0)
+    draws = pose_draws(config, citations, 0, config.draws)
     losses = [named_loss("B"), parse_expression("u*y*n"), named_loss("D")]
     alone = [Proxy(config, draw, 7 + k).train(losses) for k, draw in enumerate(draws)]
     together = Draws(config, draws, 7)
@@ -271,7 +271,7 @@ def test_what_is_not_given_up_is_rewarded_by_the_mean_of_draws(citations, monkey
 
 def test_draws_are_compared_by_what_plain_losses_reach_on_each(citations):
     config = Config(**SMALL, draws=3, checks=())
-    draws = pose_draws(config, citations, 0)
+    draws = pose_draws(config, citations, 0, config.draws)
     together = Draws(config, draws, 7)
     plain = [parse_expression(text) for text in REFERENCE]
     reached = [
@@ -289,7 +289,7 @@ def test_draws_are_compared_by_what_plain_losses_reach_on_each(citations):
 def test_what_does_not_pass_the_bar_is_not_trained_again(citations):
     config = Config(**SMALL, draws=2, checks=())
     losses = [named_loss(name) for name in "BDEM"]
-    draws = Draws(config, pose_draws(config, citations, 0), 0)
+    draws = Draws(config, pose_draws(config, citations, 0, config.draws), 0)
     first = draws.proxies[0].train(losses)
     rewards = [max(outcome.curve) / draws.ease[0] for outcome in first]
     bar = sorted(rewards)[1]
@@ -302,7 +302,7 @@ def test_what_does_not_pass_the_bar_is_not_trained_again(citations):
 def test_candidates_go_on_while_the_mean_so_far_passes_the_bar(citations):
     config = Config(**SMALL, draws=3, checks=())
     losses = [named_loss(name) for name in "BDEMAC"]
-    draws = Draws(config, pose_draws(config, citations, 0), 0)
+    draws = Draws(config, pose_draws(config, citations, 0, config.draws), 0)
     whole = [[max(t.curve) / t.ease, *t.again] for t in draws.train(losses)]
     bar = float(np.median([np.mean(rewards[:2]) for rewards in whole]))
     n_passed = []

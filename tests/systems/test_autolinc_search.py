@@ -14,7 +14,7 @@ import pytest
 
 import dglmeta as dm
 from dglmeta.errors import ConfigError, DataError
-from dglmeta.systems import AutoLINC
+from dglmeta.systems import AutoLINC, autolinc_finals
 from dglmeta.systems.autolinc_config import Config
 from dglmeta.systems.autolinc_finals import rank_in_full
 from dglmeta.systems.autolinc_search import search_loss
@@ -31,6 +31,7 @@ SMALL = {
     "proxy_epochs": 12,
     "proxy_d": 8,
     "proxy_features": 0,
+    "draws": 3,
     "finalists": 3,
 }
 
@@ -44,11 +45,9 @@ def citations():
 def search(citations):
     def run(seed=0, out=None, resume=False, split_seed=0, **settings):
         config = Config(**{**SMALL, **settings})
-        problems = pose_draws(config, citations, split_seed)
         return search_loss(
-            config, problems, citations.name, seed=seed, split_seed=split_seed, out=out,
-            resume=resume,
-        )  # fmt: skip
+            config, citations, seed=seed, split_seed=split_seed, out=out, resume=resume
+        )
 
     return run
 
@@ -92,7 +91,8 @@ def test_the_record_tells_how_the_loss_was_found(search):
     ranking = record["finalists"]
     assert found.loss == record["loss"] == ranking[0]["loss"]
     assert named_loss(f"autolinc:{found.loss}").latex == record["latex"]
-    assert [r["score"] for r in ranking] == sorted((r["score"] for r in ranking), reverse=True)
+    order = [(r["draws"], r["bacc"]) for r in ranking]
+    assert order == sorted(order, reverse=True)
     assert 1 <= len(ranking) <= 3
     assert record["seconds"] > 0
     counts = dict(record["counts"])
@@ -151,17 +151,46 @@ def test_finalists_train_as_the_system_would(citations):
 
 
 def test_finalists_are_ranked_by_the_mean_of_draws(citations):
-    config = Config(**SMALL | {"epochs": 5, "draws": 2})
+    config = Config(**SMALL | {"epochs": 5})
     losses = [named_loss(name) for name in "BDM"]
-    draws = pose_draws(config, citations, 0)
+    draws = pose_draws(config, citations, 0, 2)
     first, second = (
         {entry["loss"]: entry for entry in rank_in_full(config, [draw], losses, seed)}
         for seed, draw in enumerate(draws)
     )
-    for entry in rank_in_full(config, draws, losses, 0):
+    ranking = rank_in_full(config, draws, losses, 0)
+    going = [entry for entry in ranking if entry["draws"] == 2]
+    for entry in going:
         for name in ("score", "bacc"):
             both = [found[entry["loss"]][name] for found in (first, second)]
             assert entry[name] == pytest.approx(sum(both) / 2)
+    assert [e["bacc"] for e in going] == sorted((e["bacc"] for e in going), reverse=True)
+
+
+def test_the_better_half_of_the_finalists_goes_on(citations):
+    config = Config(**SMALL | {"epochs": 5})
+    losses = [named_loss(name) for name in "ABDEM"]
+    draws = pose_draws(config, citations, 0, 5)
+    ranking = rank_in_full(config, draws, losses, 0)
+    assert [entry["draws"] for entry in ranking] == [5, 5, 3, 2, 2]
+    assert {entry["loss"] for entry in ranking} == {loss.infix for loss in losses}
+    early = rank_in_full(config, draws[:1], losses, 0)  # alone, all train on it
+    assert [entry["draws"] for entry in early] == [1] * 5
+    on_two = rank_in_full(config, draws[:2], losses, 0)
+    best = {entry["loss"] for entry in on_two if entry["draws"] == 2}
+    assert len(best) == 3
+
+
+def test_finals_end_when_no_finalist_gets_better(citations, monkeypatch):
+    losses = [named_loss(name) for name in "BD"]
+    steps = []
+    genuine = autolinc_finals._Training.step
+    monkeypatch.setattr(
+        autolinc_finals._Training, "step", lambda self: (steps.append(1), genuine(self))[1]
+    )
+    config = Config(**SMALL | {"epochs": 300, "patience": 4})
+    rank_in_full(config, [pose(config, citations, 0)], losses, 0)
+    assert 4 < len(steps) < 300
 
 
 def test_a_finalist_that_overflows_comes_last(citations):
@@ -185,7 +214,7 @@ def whole(citations, tmp_path_factory):
 KILLED = """
 import os, signal, sys, torch
 import dglmeta as dm
-from dglmeta.systems import AutoLINC
+from dglmeta.systems import AutoLINC, autolinc_finals
 from dglmeta.systems.autolinc_proxy import _Batch
 
 genuine, calls = _Batch.advance, []

@@ -17,7 +17,7 @@ SMALL = Config(time_budget="60s", proxy_epochs=4, proxy_d=8, candidates=20, roun
 
 @pytest.fixture(scope="module")
 def problems():
-    return pose_draws(SMALL, dm.load_dataset("toy-citations"), 0)
+    return pose_draws(SMALL, dm.load_dataset("toy-citations"), 0, SMALL.draws)
 
 
 def run(capsys, monkeypatch, *arguments):
