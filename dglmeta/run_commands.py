@@ -46,7 +46,12 @@ def embed(arguments: argparse.Namespace) -> int:
 def adapt(arguments: argparse.Namespace) -> int:
     """The links that a new graph lacks, as a trained run of Meta-Graph sees it, to a file."""
     from dglmeta.report.export import check_links_path, write_links
-    from dglmeta.systems.meta_graph_links import Learned, candidate_links, new_graph, usual_steps
+    from dglmeta.systems.parts.meta_graph.links import (
+        Learned,
+        candidate_links,
+        new_graph,
+        usual_steps,
+    )
     from dglmeta.train import RunFolder
 
     check_links_path(arguments.out)

@@ -26,11 +26,11 @@ import torch
 
 import dglmeta as dm
 from dglmeta.kernels.cpu.pool import set_num_threads
-from dglmeta.systems.autolinc_config import CHECKS, ENCODERS, Config
-from dglmeta.systems.autolinc_judge import Judge, Tokens
-from dglmeta.systems.autolinc_proxy import Draws, Trained
-from dglmeta.systems.autolinc_search import _searcher
-from dglmeta.systems.autolinc_setup import Problem, pose_draws
+from dglmeta.systems.parts.autolinc.config import CHECKS, ENCODERS, Config
+from dglmeta.systems.parts.autolinc.judge import Judge, Tokens
+from dglmeta.systems.parts.autolinc.proxy import Draws, Trained
+from dglmeta.systems.parts.autolinc.search import _searcher
+from dglmeta.systems.parts.autolinc.setup import Problem, pose_draws
 from dglmeta.tasks.expression import Expression, canonical
 from dglmeta.tasks.expression.checks import gradient_signature
 from dglmeta.train import run_search

@@ -40,7 +40,7 @@ from dglmeta.meta import Params, parameters_of
 from dglmeta.nn import GraphSignature
 from dglmeta.nn.stacked import layer_inputs
 from dglmeta.systems.meta_graph import MetaGraph
-from dglmeta.systems.meta_graph_setup import State
+from dglmeta.systems.parts.meta_graph.setup import State
 from dglmeta.tasks import FewShotBatch, FewShotGraph, Pairs
 from dglmeta.tasks.graphs.few_shot import normalised
 

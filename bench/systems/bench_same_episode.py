@@ -21,9 +21,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dglmeta as dm
+from dglmeta.systems.parts.same.setup import State
+from dglmeta.systems.parts.same.together import step_together
 from dglmeta.systems.same import SAME
-from dglmeta.systems.same_setup import State
-from dglmeta.systems.same_together import step_together
 
 N_REPLAYED = 3
 """Episodes whose operations are replayed; their tensors are kept."""

@@ -18,7 +18,7 @@ from dglmeta.reproduce.table import (
     standard_error,
 )
 from dglmeta.systems import MetaGraph
-from dglmeta.systems.meta_graph_config import METHODS
+from dglmeta.systems.parts.meta_graph.config import METHODS
 
 __all__ = ["COLUMNS", "NOTES", "ROWS", "by_row", "few_shot_table"]
 

@@ -15,8 +15,8 @@ are trained as one batch. The best few are then trained in full, and the best of
 
 Any loss that is known, a baseline or a published one, is trained the same way without a search.
 
-Source: AutoLINC, ICML 2024; what it leaves open is decided in :mod:`dglmeta.systems.autolinc_proxy`
-and the settings.
+Source: AutoLINC, ICML 2024; what it leaves open is decided in the settings and in
+:mod:`dglmeta.systems.parts.autolinc.proxy`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from torch.nn.functional import cross_entropy
 
 from dglmeta.data import Dataset, GraphDataset
 from dglmeta.errors import DataError, DeviceError
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_found import Found, known_loss
-from dglmeta.systems.autolinc_search import search_loss
-from dglmeta.systems.autolinc_setup import State, begin
 from dglmeta.systems.base import Result, System
 from dglmeta.systems.checks import check_device
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.found import Found, known_loss
+from dglmeta.systems.parts.autolinc.search import search_loss
+from dglmeta.systems.parts.autolinc.setup import State, begin
 from dglmeta.tasks.metrics import balanced_metrics
 from dglmeta.train import RunFolder
 

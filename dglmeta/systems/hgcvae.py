@@ -30,9 +30,9 @@ from torch.nn.functional import cross_entropy, dropout
 from dglmeta.data import Dataset, GraphDataset
 from dglmeta.nn.variational_han import Hidden, Posterior
 from dglmeta.systems.base import System
-from dglmeta.systems.hgcvae_config import VARIANTS, Config, Variant
-from dglmeta.systems.hgcvae_judge import embedding_metrics, head_metrics
-from dglmeta.systems.hgcvae_setup import State, begin
+from dglmeta.systems.parts.hgcvae.config import VARIANTS, Config, Variant
+from dglmeta.systems.parts.hgcvae.judge import embedding_metrics, head_metrics
+from dglmeta.systems.parts.hgcvae.setup import State, begin
 from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.contrast import info_nce, progressive_negatives
 from dglmeta.tasks.reconstruction import gaussian_kl

@@ -16,7 +16,7 @@ Known edges are asked about in folds, with messages over the other known ones; h
 messages over all known ones.
 
 Source: Bose et al., arXiv 1912.09867. The published program does otherwise in places, see
-:mod:`dglmeta.systems.meta_graph_published`.
+:mod:`dglmeta.systems.parts.meta_graph.published`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from dglmeta.errors import ConfigError, DeviceError
 from dglmeta.meta import Params, one_per_task, parameters_of, unrolled_gradient
 from dglmeta.nn import StackedGraphs, encode
 from dglmeta.systems.base import System
-from dglmeta.systems.meta_graph_adapt import Path, adapt, embeddings, test_metrics
-from dglmeta.systems.meta_graph_config import METHODS, Config, Method
-from dglmeta.systems.meta_graph_findings import describe_adaptation, describe_signatures
-from dglmeta.systems.meta_graph_heuristics import HEURISTICS, heuristic_metrics
-from dglmeta.systems.meta_graph_published import published_epoch
-from dglmeta.systems.meta_graph_setup import State, begin
+from dglmeta.systems.parts.meta_graph.adapt import Path, adapt, embeddings, test_metrics
+from dglmeta.systems.parts.meta_graph.config import METHODS, Config, Method
+from dglmeta.systems.parts.meta_graph.findings import describe_adaptation, describe_signatures
+from dglmeta.systems.parts.meta_graph.heuristics import HEURISTICS, heuristic_metrics
+from dglmeta.systems.parts.meta_graph.published import published_epoch
+from dglmeta.systems.parts.meta_graph.setup import State, begin
 from dglmeta.tasks import FewShotBatch, LocatedPairs, evidence_loss
 
 __all__ = ["MetaGraph"]

@@ -14,7 +14,7 @@ they do not), which takes one pass through the encoder. Gradients of second orde
 Hessian-vector products (:mod:`dglmeta.meta.unrolled`).
 
 Source: Buffelli and Vandin, arXiv 2201.03326. The published program does otherwise in places, see
-:mod:`dglmeta.systems.same_published`.
+:mod:`dglmeta.systems.parts.same.published`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from dglmeta.meta import (
 )
 from dglmeta.nn.multi_task import answer, encode_tasks
 from dglmeta.systems.base import Result, System
-from dglmeta.systems.same_config import VARIANTS, Config, Variant
-from dglmeta.systems.same_judge import embed_graphs, head_metrics, probe_metrics
-from dglmeta.systems.same_setup import State, begin
+from dglmeta.systems.parts.same.config import VARIANTS, Config, Variant
+from dglmeta.systems.parts.same.judge import embed_graphs, head_metrics, probe_metrics
+from dglmeta.systems.parts.same.setup import State, begin
 from dglmeta.tasks.episodes import Episode, Part
 
 __all__ = ["SAME"]
@@ -221,7 +221,7 @@ class SAME(System):
         self, ds: Dataset | GraphDataset, runs: Sequence[Mapping[str, Any]]
     ) -> list[Result | BaseException]:
         """As :meth:`System.fit_together`, a step of all at once."""
-        from dglmeta.systems.same_together import fit_together
+        from dglmeta.systems.parts.same.together import fit_together
 
         return fit_together(self.config, ds, runs)
 

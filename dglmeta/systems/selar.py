@@ -20,7 +20,7 @@ Step 2 needs Jacobian-vector products only (:mod:`dglmeta.meta.hypergradient`), 
 one forward pass at w. The edges a batch asks about leave the graph that messages run on.
 
 Source: Hwang et al., arXiv 2007.08294. Folds split each batch, as in Algorithm 1; the published
-program does otherwise, see :mod:`dglmeta.systems.selar_published`.
+program does otherwise, see :mod:`dglmeta.systems.parts.selar.published`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from dglmeta.meta import (
 )
 from dglmeta.nn import Located, Samples, mix
 from dglmeta.systems.base import System
-from dglmeta.systems.selar_config import STRATEGIES, Config, Strategy
-from dglmeta.systems.selar_log import describe_epoch
-from dglmeta.systems.selar_published import published_epoch, published_metrics
-from dglmeta.systems.selar_setup import begin, can_replay
-from dglmeta.systems.selar_state import State
+from dglmeta.systems.parts.selar.config import STRATEGIES, Config, Strategy
+from dglmeta.systems.parts.selar.log import describe_epoch
+from dglmeta.systems.parts.selar.published import published_epoch, published_metrics
+from dglmeta.systems.parts.selar.setup import begin, can_replay
+from dglmeta.systems.parts.selar.state import State
 from dglmeta.tasks import JointBatch, View, binary_losses
 from dglmeta.train import Replay
 

@@ -101,7 +101,8 @@ def in_double(state: Any, batch: Any) -> Any:
 @pytest.fixture
 def looked_ahead(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """The parameters at which each meta loss is taken from now on."""
-    from dglmeta.systems import selar, selar_published
+    from dglmeta.systems import selar
+    from dglmeta.systems.parts.selar import published
 
     points: list[dict[str, torch.Tensor]] = []
     genuine = selar.hypergradient
@@ -116,7 +117,7 @@ def looked_ahead(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor
 
         return genuine(o, c, losses, [watching(f) for f in folds], *rest, **options)
 
-    for module in (selar, selar_published):
+    for module in (selar, published):
         monkeypatch.setattr(module, "hypergradient", watched)
     return points
 

@@ -15,8 +15,8 @@ from dglmeta.errors import ConfigError, DataError, DeviceError
 from dglmeta.graph import HeteroCSR
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.systems import AutoLINC
-from dglmeta.systems.autolinc_config import CHECKS, ENCODERS, QUARTERS, Config
-from dglmeta.systems.autolinc_setup import pose
+from dglmeta.systems.parts.autolinc.config import CHECKS, ENCODERS, QUARTERS, Config
+from dglmeta.systems.parts.autolinc.setup import pose
 from dglmeta.tasks.imbalance import CLASS_LOSSES
 
 SMALL = {"loss": "autolinc:B", "d": 8, "epochs": 5}

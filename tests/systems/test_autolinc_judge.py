@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dglmeta.errors import ConfigError
-from dglmeta.systems.autolinc_config import CHECKS, Config
-from dglmeta.systems.autolinc_judge import LEADERS, Judge
-from dglmeta.systems.autolinc_proxy import QUARTERS, Trained
+from dglmeta.systems.parts.autolinc.config import CHECKS, Config
+from dglmeta.systems.parts.autolinc.judge import LEADERS, Judge
+from dglmeta.systems.parts.autolinc.proxy import QUARTERS, Trained
 from dglmeta.tasks.expression import Expression, parse_expression
 
 COUNTS = np.array([20, 20, 2, 2], np.float32)

@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 
 import dglmeta as dm
 from dglmeta.nn.many_models import ManyModels, dropout_mask
-from dglmeta.systems.autolinc_config import ENCODERS, QUARTERS, Config
-from dglmeta.systems.autolinc_proxy import (
+from dglmeta.systems.parts.autolinc.config import ENCODERS, QUARTERS, Config
+from dglmeta.systems.parts.autolinc.proxy import (
     LAGGING,
     REFERENCE,
     Draws,
@@ -21,7 +21,7 @@ from dglmeta.systems.autolinc_proxy import (
     projected,
     rise_together,
 )
-from dglmeta.systems.autolinc_setup import pose, pose_draws
+from dglmeta.systems.parts.autolinc.setup import pose, pose_draws
 from dglmeta.tasks.expression import expression_loss, named_loss, parse_expression
 
 SMALL = {"proxy_epochs": 40, "proxy_d": 16, "proxy_features": 0}

@@ -14,11 +14,12 @@ import pytest
 
 import dglmeta as dm
 from dglmeta.errors import ConfigError, DataError
-from dglmeta.systems import AutoLINC, autolinc_finals
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_finals import rank_in_full
-from dglmeta.systems.autolinc_search import search_loss
-from dglmeta.systems.autolinc_setup import pose, pose_draws
+from dglmeta.systems import AutoLINC
+from dglmeta.systems.parts.autolinc import finals
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.finals import rank_in_full
+from dglmeta.systems.parts.autolinc.search import search_loss
+from dglmeta.systems.parts.autolinc.setup import pose, pose_draws
 from dglmeta.tasks.expression import PUBLISHED_FOR, named_loss, parse_expression
 from dglmeta.train import RunFolder
 
@@ -184,10 +185,8 @@ def test_the_better_half_of_the_finalists_goes_on(citations):
 def test_finals_end_when_no_finalist_gets_better(citations, monkeypatch):
     losses = [named_loss(name) for name in "BD"]
     steps = []
-    genuine = autolinc_finals._Training.step
-    monkeypatch.setattr(
-        autolinc_finals._Training, "step", lambda self: (steps.append(1), genuine(self))[1]
-    )
+    genuine = finals._Training.step
+    monkeypatch.setattr(finals._Training, "step", lambda self: (steps.append(1), genuine(self))[1])
     config = Config(**SMALL | {"epochs": 300, "patience": 4})
     rank_in_full(config, [pose(config, citations, 0)], losses, 0)
     assert 4 < len(steps) < 300
@@ -214,8 +213,8 @@ def whole(citations, tmp_path_factory):
 KILLED = """
 import os, signal, sys, torch
 import dglmeta as dm
-from dglmeta.systems import AutoLINC, autolinc_finals
-from dglmeta.systems.autolinc_proxy import _Batch
+from dglmeta.systems import AutoLINC
+from dglmeta.systems.parts.autolinc.proxy import _Batch
 
 genuine, calls = _Batch.advance, []
 
@@ -303,7 +302,7 @@ def test_without_resume_a_search_begins_anew_and_clears_the_earlier_run_away(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("dglmeta.systems.autolinc_search.rank_in_full", stop)
+        patch.setattr("dglmeta.systems.parts.autolinc.search.rank_in_full", stop)
         with pytest.raises(KeyboardInterrupt):
             fit(citations, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"search.jsonl"}
@@ -385,7 +384,7 @@ def test_the_published_loss_is_that_of_the_data_and_encoder(citations, monkeypat
     with pytest.raises(ConfigError, match="toy-citations with gcn. There are: cora with gcn"):
         fit(citations, loss="published")
     known = {**PUBLISHED_FOR, ("toy-citations", "sage"): "G"}
-    monkeypatch.setattr("dglmeta.systems.autolinc_found.PUBLISHED_FOR", known)
+    monkeypatch.setattr("dglmeta.systems.parts.autolinc.found.PUBLISHED_FOR", known)
     result = fit(citations, loss="published", encoder="sage")
     assert result.record["found"]["published"] == "G"
     assert result.metrics == fit(citations, loss="autolinc:G", encoder="sage").metrics

@@ -8,8 +8,8 @@ import pytest
 
 import dglmeta as dm
 from dglmeta.bench.systems import bench_autolinc_search as bench
-from dglmeta.systems.autolinc_config import CHECKS, Config
-from dglmeta.systems.autolinc_setup import pose_draws
+from dglmeta.systems.parts.autolinc.config import CHECKS, Config
+from dglmeta.systems.parts.autolinc.setup import pose_draws
 from dglmeta.tasks.expression import named_loss
 
 SMALL = Config(time_budget="60s", proxy_epochs=4, proxy_d=8, candidates=20, round=16)

@@ -12,7 +12,7 @@ import torch
 import dglmeta as dm
 from dglmeta.bench.systems.bench_meta_graph_step import Loop, on_all_nodes
 from dglmeta.systems.meta_graph import MetaGraph
-from dglmeta.systems.meta_graph_setup import State
+from dglmeta.systems.parts.meta_graph.setup import State
 
 GRAPHS = np.arange(3)
 

@@ -308,7 +308,7 @@ def poison_rows(monkeypatch):
 
 def poison_classes(monkeypatch):
     """Test nodes of HGCVAE are of the next class from now on."""
-    from dglmeta.systems.hgcvae_setup import State
+    from dglmeta.systems.parts.hgcvae.setup import State
 
     honest = State.splits.func
 
@@ -324,7 +324,7 @@ def poison_classes(monkeypatch):
 
 def poison_imbalance(monkeypatch):
     """Test nodes of AutoLINC are of the next class from now on."""
-    from dglmeta.systems import autolinc_setup as module
+    from dglmeta.systems.parts.autolinc import setup as module
 
     honest = module.step_imbalance
 
@@ -345,12 +345,12 @@ def poison_graphs(monkeypatch, graphs):
             return split._replace(test=split.test_negatives, test_negatives=split.test)
         return split
 
-    monkeypatch.setattr("dglmeta.systems.meta_graph_setup.few_shot_split", poison)
+    monkeypatch.setattr("dglmeta.systems.parts.meta_graph.setup.few_shot_split", poison)
 
 
 def poison_rows_of_graphs(monkeypatch, ds):
     """Classes and links of the test graphs of SAME are turned round from now on."""
-    from dglmeta.systems import same_setup as module
+    from dglmeta.systems.parts.same import setup as module
 
     read, hold_out = module.graph_rows, module.hold_out_links
     tested = ds.splits(0, shares=module.SHARES).test

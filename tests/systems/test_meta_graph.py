@@ -14,11 +14,12 @@ from dglmeta.data import GraphDataset, few_shot_split, undirected
 from dglmeta.errors import ConfigError, DataError, DeviceError
 from dglmeta.meta import one_per_task, parameters_of
 from dglmeta.nn.signature import VARIANTS
-from dglmeta.systems import MetaGraph, meta_graph_adapt
-from dglmeta.systems.meta_graph_adapt import EVERY, embeddings, score_pairs
-from dglmeta.systems.meta_graph_adapt import test_metrics as metrics_of
-from dglmeta.systems.meta_graph_config import METHODS
-from dglmeta.systems.meta_graph_heuristics import HEURISTICS
+from dglmeta.systems import MetaGraph
+from dglmeta.systems.parts.meta_graph import adapt
+from dglmeta.systems.parts.meta_graph.adapt import EVERY, embeddings, score_pairs
+from dglmeta.systems.parts.meta_graph.adapt import test_metrics as metrics_of
+from dglmeta.systems.parts.meta_graph.config import METHODS
+from dglmeta.systems.parts.meta_graph.heuristics import HEURISTICS
 from dglmeta.tasks import FewShotBatch, FewShotGraph, area_under_curve
 
 SMALL = {
@@ -228,13 +229,13 @@ def test_adapting_the_last_layer_leaves_the_first_where_it_began(ds, optimizer):
 def walked(monkeypatch) -> list[dict[str, torch.Tensor]]:
     """Parameters after each step of adaptation from now on."""
     steps: list[dict[str, torch.Tensor]] = []
-    genuine = meta_graph_adapt.descend_tasks
+    genuine = adapt.descend_tasks
 
     def watched(*args: Any, **options: Any) -> Any:
         steps.append(genuine(*args, **options))
         return steps[-1]
 
-    monkeypatch.setattr(meta_graph_adapt, "descend_tasks", watched)
+    monkeypatch.setattr(adapt, "descend_tasks", watched)
     return steps
 
 
@@ -417,7 +418,7 @@ def test_test_edges_of_training_graphs_are_never_asked_about(ds, monkeypatch):
             return found._replace(test=found.test_negatives, test_negatives=found.test)
         return found
 
-    monkeypatch.setattr("dglmeta.systems.meta_graph_setup.few_shot_split", poisoned)
+    monkeypatch.setattr("dglmeta.systems.parts.meta_graph.setup.few_shot_split", poisoned)
     other = MetaGraph(MetaGraph.Config(**SMALL)).fit(ds)
     assert other.metrics == honest.metrics
     assert other.history.metrics == honest.history.metrics

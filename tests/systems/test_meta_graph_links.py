@@ -13,8 +13,8 @@ from dglmeta.data.graph_dataset import LINK, NODE
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import Adjacency, HeteroCSR
 from dglmeta.systems import MetaGraph
-from dglmeta.systems.meta_graph_candidates import strongest_pairs
-from dglmeta.systems.meta_graph_links import (
+from dglmeta.systems.parts.meta_graph.candidates import strongest_pairs
+from dglmeta.systems.parts.meta_graph.links import (
     Learned,
     candidate_links,
     descend,
@@ -92,7 +92,7 @@ def test_scores_of_any_size_come_out_sorted_and_near_those_of_brute_force():
 
 
 def test_never_more_pairs_are_held_than_a_block_and_those_wanted(monkeypatch):
-    from dglmeta.systems import meta_graph_candidates as module
+    from dglmeta.systems.parts.meta_graph import candidates as module
 
     genuine, held = module._merge, []
 

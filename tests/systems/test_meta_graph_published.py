@@ -12,15 +12,16 @@ import dglmeta as dm
 from dglmeta.data import GraphDataset, few_shot_split
 from dglmeta.meta import one_per_task, parameters_of
 from dglmeta.nn import encode
-from dglmeta.systems import MetaGraph, meta_graph_published
-from dglmeta.systems.meta_graph_adapt import judge
-from dglmeta.systems.meta_graph_quirks import (
+from dglmeta.systems import MetaGraph
+from dglmeta.systems.parts.meta_graph import published
+from dglmeta.systems.parts.meta_graph.adapt import judge
+from dglmeta.systems.parts.meta_graph.quirks import (
     FrozenStop,
     heard_validation,
     probabilities,
     published_loss,
 )
-from dglmeta.systems.meta_graph_setup import State
+from dglmeta.systems.parts.meta_graph.setup import State
 from dglmeta.tasks import FewShotBatch, Pairs, area_under_curve
 
 SMALL = {
@@ -112,7 +113,7 @@ def test_edges_of_training_graphs_are_split_anew_at_each_look(ds, monkeypatch):
         seen.setdefault(number, set()).update(map(tuple, split.train.tolist()))
         return split
 
-    monkeypatch.setattr(meta_graph_published, "few_shot_split", watched)
+    monkeypatch.setattr(published, "few_shot_split", watched)
     list(system.epoch(state, np.random.default_rng(0)))
     assert set(seen) == set(state.split.train)
     for number, edges in seen.items():

@@ -12,7 +12,7 @@ from dglmeta.errors import ConfigError, DataError, DeviceError
 from dglmeta.meta import as_function, parameters_of
 from dglmeta.nn.multi_task import TASKS, encode_tasks
 from dglmeta.systems import SAME
-from dglmeta.systems.same_judge import embed_graphs
+from dglmeta.systems.parts.same.judge import embed_graphs
 from dglmeta.tasks.episodes import Episodes
 
 SMALL = {"d": 5, "batch": 9, "inner_lr": 0.3, "features": ("degrees",)}

@@ -20,9 +20,10 @@ from dglmeta.data.graph_dataset import LINK, NODE, undirected
 from dglmeta.errors import ConfigError
 from dglmeta.meta import parameters_of
 from dglmeta.nn.multi_task import TASKS, Question
-from dglmeta.systems import SAME, same_judge
-from dglmeta.systems.same_published import PublishedEpisodes
-from dglmeta.systems.same_setup import State
+from dglmeta.systems import SAME
+from dglmeta.systems.parts.same import judge
+from dglmeta.systems.parts.same.published import PublishedEpisodes
+from dglmeta.systems.parts.same.setup import State
 from dglmeta.tasks.episodes import Episode, LinkHoldout, Part
 from dglmeta.tasks.graphs import graph_rows
 
@@ -182,7 +183,7 @@ def test_links_are_told_by_whether_they_touch_the_first_nodes(paper, monkeypatch
     for touches in (np.mean(trained), np.mean(judged)):
         assert touches == 1 if paper else touches < 0.25
     first = (np.arange(12 * 42) % 42 < 2).astype(np.float32)[:, None]
-    monkeypatch.setattr(same_judge, "embed_graphs", lambda state, graphs: first)
+    monkeypatch.setattr(judge, "embed_graphs", lambda state, graphs: first)
     scores = [system.evaluate(state, split)[f"{split}_score"] for split in ("valid", "test")]
     assert min(scores) == 1 if paper else max(scores) < 0.7
 
@@ -216,7 +217,7 @@ def test_the_probe_cannot_tell_whether_ends_match(paper, monkeypatch):
     pairs = (begin + np.array([[0, 2], [1, 3], [0, 1], [1, 2]])).reshape(-1, 2)
     label, graph = np.tile([1, 1, 0, 0], 12), np.repeat(np.arange(12), 4)
     state.holdout = LinkHoldout(state.rows.edges, pairs, label, graph)
-    monkeypatch.setattr(same_judge, "embed_graphs", lambda state, graphs: sign)
+    monkeypatch.setattr(judge, "embed_graphs", lambda state, graphs: sign)
     scores = [system.evaluate(state, split)[f"{split}_score"] for split in ("valid", "test")]
     assert max(scores) <= 0.75 if paper else min(scores) == 1
 
@@ -228,7 +229,7 @@ def test_the_probe_hears_the_links_asked_about_and_is_judged_by_accuracy(paper):
     asked = set(map(tuple, pairs[label == 1].tolist()))
     heard = asked & edges_of(state.without_links.messages)
     assert heard == (asked if paper else set())
-    z = same_judge.embed_graphs(state, state.whole if paper else state.without_links)
+    z = judge.embed_graphs(state, state.whole if paper else state.without_links)
     u, v = z[pairs.T].astype(np.float64)
     x = np.hstack([u, v] if paper else [abs(u - v), u * v])
     fit, judged = (np.isin(graph, part) for part in (state.split.train, state.split.valid))

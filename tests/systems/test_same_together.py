@@ -9,7 +9,7 @@ import torch
 import dglmeta as dm
 from dglmeta.errors import DataError
 from dglmeta.systems import SAME
-from dglmeta.systems.same_together import step_together
+from dglmeta.systems.parts.same.together import step_together
 from dglmeta.tasks.episodes import Episodes, merge_episodes
 from dglmeta.train import RunFolder
 
@@ -160,7 +160,7 @@ def test_a_step_that_fails_ends_all_of_them(toys, monkeypatch):
     def fail(*_):
         raise ArithmeticError("no")
 
-    monkeypatch.setattr("dglmeta.systems.same_together.merge_episodes", fail)
+    monkeypatch.setattr("dglmeta.systems.parts.same.together.merge_episodes", fail)
     outcomes = SAME(SAME.Config(**SMALL)).fit_together(toys, [{"seed": 0}, {"seed": 1}])
     assert [type(o) for o in outcomes] == [RuntimeError] * 2
     assert isinstance(outcomes[0].__cause__, ArithmeticError)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dglmeta.systems import SELAR
-from dglmeta.systems.selar_log import LOSSES
+from dglmeta.systems.parts.selar.log import LOSSES
 
 CLASSES = ("metapath", "degree", "distance", "pagerank", "partition")
 PATHS = ["user-[rated]-item-[has]-tag-[~has]-item", "user-[rated]-item-[~rated]-user-[rated]-item"]

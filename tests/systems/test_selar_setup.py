@@ -9,7 +9,7 @@ import torch
 import dglmeta as dm
 from dglmeta.errors import ConfigError, DataError, DeviceError, SchemaError
 from dglmeta.systems import SELAR
-from dglmeta.systems.selar_setup import fanouts_of
+from dglmeta.systems.parts.selar.setup import fanouts_of
 
 ENCODERS = ("gcn", "gat", "gin", "sgc", "stacked-sgc", "sage", "gtn", "han")
 STRATEGIES = ("vanilla", "weights-only", "multi-task", "selar", "selar+hint")
@@ -173,7 +173,7 @@ def test_the_published_protocol_samples_eight_neighbours_a_hop(begin):
 
 
 def test_a_graph_of_very_many_edges_is_sampled(begin, monkeypatch):
-    monkeypatch.setattr("dglmeta.systems.selar_setup.MOST_EDGES_WHOLE", 20)
+    monkeypatch.setattr("dglmeta.systems.parts.selar.setup.MOST_EDGES_WHOLE", 20)
     assert begin()[1].tasks.surroundings.fanouts == (10, 10)
     config = SELAR.Config(**SMALL)
     assert fanouts_of(config, 21, "cuda") == fanouts_of(config, 20, "cpu") == ()

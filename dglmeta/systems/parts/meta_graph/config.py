@@ -54,7 +54,7 @@ class Config:
         What a graph's signature does to the encoder.
     protocol : {"clean", "paper"}
         What we stand for; or the published program with its quirks, for comparison with the
-        printed tables: see :mod:`dglmeta.systems.meta_graph_published`.
+        printed tables: see :mod:`dglmeta.systems.parts.meta_graph.published`.
     train_fraction : float
         Share of a graph's edges that are known; a fifth is for validation, the rest for the test.
     graph_split : {"dealt", "leave-one-out"}

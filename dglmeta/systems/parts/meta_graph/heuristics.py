@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.systems.meta_graph_adapt import mean_metrics
-from dglmeta.systems.meta_graph_setup import State
+from dglmeta.systems.parts.meta_graph.adapt import mean_metrics
+from dglmeta.systems.parts.meta_graph.setup import State
 from dglmeta.tasks import FewShotGraph, adamic_adar, cosine_scores, deepwalk
 
 __all__ = ["HEURISTICS", "heuristic_metrics"]

@@ -35,8 +35,8 @@ from torch import Tensor
 
 from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels, dropout_mask
-from dglmeta.systems.autolinc_config import QUARTERS, Config
-from dglmeta.systems.autolinc_setup import Problem
+from dglmeta.systems.parts.autolinc.config import QUARTERS, Config
+from dglmeta.systems.parts.autolinc.setup import Problem
 from dglmeta.tasks.expression import Expression, compile_expressions, parse_expression
 from dglmeta.train.many_adam import ManyAdam
 

@@ -14,8 +14,8 @@ from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
 from dglmeta.meta import Params, UnrolledGradient
 from dglmeta.nn import VGAE, GraphSignature
-from dglmeta.systems.meta_graph_adapt import Path
-from dglmeta.systems.meta_graph_config import METHODS, Config
+from dglmeta.systems.parts.meta_graph.adapt import Path
+from dglmeta.systems.parts.meta_graph.config import METHODS, Config
 from dglmeta.systems.seeding import seeded
 from dglmeta.tasks import FewShotBatch, FewShotGraph
 

@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 
 from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_setup import Problem
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.setup import Problem
 from dglmeta.tasks.expression import Expression, compile_expressions
 from dglmeta.tasks.metrics import balanced_metrics
 from dglmeta.train.many_adam import ManyAdam, ManyPlateau

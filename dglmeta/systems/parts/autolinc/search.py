@@ -14,12 +14,12 @@ from dglmeta.data import Dataset, GraphDataset
 from dglmeta.errors import DataError
 from dglmeta.meta import Evolution, RandomSearch, TreeSearch
 from dglmeta.meta.search import Searcher
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_finals import rank_in_full
-from dglmeta.systems.autolinc_found import Found
-from dglmeta.systems.autolinc_judge import Judge, Tokens
-from dglmeta.systems.autolinc_proxy import Draws
-from dglmeta.systems.autolinc_setup import pose_draws
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.finals import rank_in_full
+from dglmeta.systems.parts.autolinc.found import Found
+from dglmeta.systems.parts.autolinc.judge import Judge, Tokens
+from dglmeta.systems.parts.autolinc.proxy import Draws
+from dglmeta.systems.parts.autolinc.setup import pose_draws
 from dglmeta.tasks.expression import LossGrammar
 from dglmeta.train import Journal, RunFolder, run_search
 
@@ -59,7 +59,7 @@ def search_loss(
     ConfigError
         If the search in the folder was begun with other settings.
     DataError
-        If no candidate could be trained; as :func:`dglmeta.systems.autolinc_setup.pose`.
+        If no candidate could be trained; as :func:`dglmeta.systems.parts.autolinc.setup.pose`.
     """
     n = config.draws
     own, *others = pose_draws(config, ds, split_seed, 2 * n - 1)

@@ -8,8 +8,8 @@ A candidate is not trained, and has the reward
     0, "finite"         if its value or gradient is not finite on a grid of logits, or 0 on all,
     0, "separation"     if at its least value a class's own logit is not above the others.
 
-The rest train together, see :mod:`dglmeta.systems.autolinc_proxy`. They are few, so a round asks
-for as many candidates as will leave about ``round`` of them, by what the rounds before left.
+The rest train together, see :mod:`dglmeta.systems.parts.autolinc.proxy`. They are few, so a round
+asks for as many candidates as will leave about ``round`` of them, by what the rounds before left.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dglmeta.meta import Leaders
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_proxy import Proxy
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.proxy import Proxy
 from dglmeta.tasks.expression import Expression, canonical
 from dglmeta.tasks.expression.checks import gradient_signature, is_legal, which_separate
 

@@ -25,9 +25,9 @@ from dglmeta.nn import (
     StackedSGC,
 )
 from dglmeta.paths.hubs import find_hubs
+from dglmeta.systems.parts.selar.config import STRATEGIES, Config
+from dglmeta.systems.parts.selar.state import State, Weighing
 from dglmeta.systems.seeding import seeded
-from dglmeta.systems.selar_config import STRATEGIES, Config
-from dglmeta.systems.selar_state import State, Weighing
 from dglmeta.tasks import (
     AUXILIARY,
     ClassTask,

@@ -20,12 +20,12 @@ from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR
 from dglmeta.meta import Params, one_per_task, parameters_of
 from dglmeta.nn import VGAE, GraphSignature, encode
-from dglmeta.systems.meta_graph_adapt import DRAWS, embeddings, mover
-from dglmeta.systems.meta_graph_candidates import CandidateLinks, strongest_pairs
-from dglmeta.systems.meta_graph_config import Config
-from dglmeta.systems.meta_graph_heuristics import HEURISTICS
-from dglmeta.systems.meta_graph_quirks import published_loss
-from dglmeta.systems.meta_graph_setup import make_modules, prepare_graph
+from dglmeta.systems.parts.meta_graph.adapt import DRAWS, embeddings, mover
+from dglmeta.systems.parts.meta_graph.candidates import CandidateLinks, strongest_pairs
+from dglmeta.systems.parts.meta_graph.config import Config
+from dglmeta.systems.parts.meta_graph.heuristics import HEURISTICS
+from dglmeta.systems.parts.meta_graph.quirks import published_loss
+from dglmeta.systems.parts.meta_graph.setup import make_modules, prepare_graph
 from dglmeta.tasks import FewShotBatch, FewShotGraph, evidence_loss
 from dglmeta.train import RunFolder
 from dglmeta.train.checkpoint import load_checkpoint

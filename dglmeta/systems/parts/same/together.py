@@ -18,8 +18,8 @@ import torch
 from dglmeta.data import Dataset, GraphDataset
 from dglmeta.meta import parameters_of
 from dglmeta.systems.base import Result
+from dglmeta.systems.parts.same.setup import State
 from dglmeta.systems.same import SAME
-from dglmeta.systems.same_setup import State
 from dglmeta.tasks.episodes import Episode, merge_episodes
 
 __all__ = ["fit_together", "step_together"]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dglmeta.graph import Adjacency
-from dglmeta.systems.meta_graph_setup import State
+from dglmeta.systems.parts.meta_graph.setup import State
 
 __all__ = ["describe_adaptation", "describe_signatures"]
 

@@ -67,7 +67,7 @@ class Config:
         classical training and fine-tuning, and a probe otherwise.
     protocol : {"clean", "paper"}
         What we stand for; or the published program with its quirks, for comparison with the
-        printed tables: see :mod:`dglmeta.systems.same_published`.
+        printed tables: see :mod:`dglmeta.systems.parts.same.published`.
     task_weights : tuple of float
         lambda of each trained task in the outer loss, or of all three; all 1 when empty.
     features : tuple of str

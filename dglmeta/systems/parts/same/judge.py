@@ -10,8 +10,8 @@ from torch import Tensor
 from dglmeta.graph import Adjacency
 from dglmeta.meta import parameters_of
 from dglmeta.nn.multi_task import Question, TaskGraphs, answer, encode_tasks
-from dglmeta.systems.same_config import Config
-from dglmeta.systems.same_setup import State
+from dglmeta.systems.parts.same.config import Config
+from dglmeta.systems.parts.same.setup import State
 from dglmeta.tasks import area_under_curve
 from dglmeta.tasks.episodes import probe
 from dglmeta.tasks.graphs import layout_rows

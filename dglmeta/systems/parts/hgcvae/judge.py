@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from dglmeta.systems.hgcvae_config import Config
-from dglmeta.systems.hgcvae_setup import State
+from dglmeta.systems.parts.hgcvae.config import Config
+from dglmeta.systems.parts.hgcvae.setup import State
 from dglmeta.tasks.clustering import cluster_scores
 from dglmeta.tasks.few_labels import classification_scores, probe_few_labels
 

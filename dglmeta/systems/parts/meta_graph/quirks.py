@@ -1,4 +1,4 @@
-"""Parts of the published program of Meta-Graph; numbers as in ``meta_graph_published``."""
+"""Parts of the published program of Meta-Graph; numbers as in ``published.py``."""
 
 from __future__ import annotations
 

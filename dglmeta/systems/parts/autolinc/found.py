@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dglmeta.errors import ConfigError
-from dglmeta.systems.autolinc_config import PUBLISHED, Config
+from dglmeta.systems.parts.autolinc.config import PUBLISHED, Config
 from dglmeta.tasks.expression import PUBLISHED_FOR, named_loss
 from dglmeta.train import RunFolder
 from dglmeta.train.checkpoint import load_checkpoint

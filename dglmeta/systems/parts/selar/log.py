@@ -10,8 +10,8 @@ from torch import Tensor
 from dglmeta.meta import parameters_of
 
 if TYPE_CHECKING:
+    from dglmeta.systems.parts.selar.state import State
     from dglmeta.systems.selar import SELAR
-    from dglmeta.systems.selar_state import State
     from dglmeta.tasks import JointBatch
 
 __all__ = ["describe_epoch"]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dglmeta.meta import Params, descend_tasks, detach, gradient, leaves, one_per_task
 from dglmeta.nn import encode
-from dglmeta.systems.meta_graph_candidates import reflected
-from dglmeta.systems.meta_graph_config import METHODS, Config
-from dglmeta.systems.meta_graph_quirks import FrozenStop, probabilities, published_loss
+from dglmeta.systems.parts.meta_graph.candidates import reflected
+from dglmeta.systems.parts.meta_graph.config import METHODS, Config
+from dglmeta.systems.parts.meta_graph.quirks import FrozenStop, probabilities, published_loss
 from dglmeta.tasks import (
     FewShotBatch,
     FewShotGraph,

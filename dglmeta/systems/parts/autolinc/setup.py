@@ -18,9 +18,9 @@ from dglmeta.errors import DataError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.nn.receptive_field import ReceptiveField
-from dglmeta.systems.autolinc_config import Config
-from dglmeta.systems.autolinc_found import Found
 from dglmeta.systems.clock import Clock
+from dglmeta.systems.parts.autolinc.config import Config
+from dglmeta.systems.parts.autolinc.found import Found
 from dglmeta.tasks.imbalance import ClassLoss, class_loss
 
 __all__ = ["Problem", "State", "begin", "pose", "pose_draws"]

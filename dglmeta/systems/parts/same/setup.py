@@ -18,8 +18,8 @@ from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
 from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
-from dglmeta.systems.same_config import VARIANTS, Config
-from dglmeta.systems.same_published import PublishedEpisodes
+from dglmeta.systems.parts.same.config import VARIANTS, Config
+from dglmeta.systems.parts.same.published import PublishedEpisodes
 from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.episodes import Episode, Episodes, Shares
 from dglmeta.tasks.episodes.holdout import LinkHoldout, hold_out_links, published_holdout

@@ -27,12 +27,12 @@ import torch
 
 from dglmeta.data.splits import k_folds
 from dglmeta.meta import Linearization, Params, descend, hypergradient, parameters_of
-from dglmeta.systems.selar_log import describe_epoch
+from dglmeta.systems.parts.selar.log import describe_epoch
 from dglmeta.tasks import LinkPrediction, link_metrics
 
 if TYPE_CHECKING:
+    from dglmeta.systems.parts.selar.state import State
     from dglmeta.systems.selar import SELAR
-    from dglmeta.systems.selar_state import State
 
 __all__ = ["published_epoch", "published_metrics"]
 

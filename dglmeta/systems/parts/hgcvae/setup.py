@@ -21,7 +21,7 @@ from dglmeta.nn.variational_han import Hidden, VariationalHAN
 from dglmeta.ops.backend import Bridge, bridge_of
 from dglmeta.paths import metapath_product, sample_metapath_pairs, sample_unconnected_pairs
 from dglmeta.systems.clock import Clock
-from dglmeta.systems.hgcvae_config import VARIANTS, Config
+from dglmeta.systems.parts.hgcvae.config import VARIANTS, Config
 from dglmeta.systems.seeding import seeded
 from dglmeta.tasks.path_neighbours import top_path_neighbours
 from dglmeta.tasks.reconstruction import enhanced_scaled_cosine, scaled_cosine

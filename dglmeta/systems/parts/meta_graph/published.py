@@ -34,8 +34,8 @@ from torch import Tensor
 from dglmeta.data import few_shot_split
 from dglmeta.meta import Params, detach, one_per_task, parameters_of, unrolled_gradient
 from dglmeta.nn import encode
-from dglmeta.systems.meta_graph_quirks import heard_validation, published_loss
-from dglmeta.systems.meta_graph_setup import State, edge_seed, prepare_graph
+from dglmeta.systems.parts.meta_graph.quirks import heard_validation, published_loss
+from dglmeta.systems.parts.meta_graph.setup import State, edge_seed, prepare_graph
 from dglmeta.tasks import FewShotBatch, FewShotGraph
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ class Config:
         hint networks for the auxiliary tasks too.
     protocol : {"clean", "paper"}
         What we stand for; or the published program with its quirks, for comparison with the
-        printed tables (link prediction only): see :mod:`dglmeta.systems.selar_published`.
+        printed tables (link prediction only): see :mod:`dglmeta.systems.parts.selar.published`.
     task : {"auto", "link", "node", "recommendation"}
         The primary task; by the data set where "auto". Recommendation is link prediction judged
         by its rankings.

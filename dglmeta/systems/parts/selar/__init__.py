@@ -1,0 +1,1 @@
+"""Parts of SELAR: settings, how a run begins, and what its algorithm calls."""
