@@ -21,8 +21,8 @@ from dglmeta.bench.gpu.machine import commit, describe
 from dglmeta.bench.gpu.timing import DeviceClock
 
 GROUPS = (
-    "copy", "spmm", "sddmm", "softmax", "attention", "losses", "selar", "products", "pairs",
-    "neighbors",
+    "copy", "spmm", "sddmm", "softmax", "attention", "blocks", "losses", "selar", "products",
+    "pairs", "neighbors",
 )  # fmt: skip
 """In the order in which they run; those that need the large graph come late."""
 

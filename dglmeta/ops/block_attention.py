@@ -67,11 +67,11 @@ def block_attention(
     Exponentials of a sum are products, so the pairs of a block whose scores add up to more than 0
     share one running sum over its nodes in order of score, and the others a second one. Cost
     O((rows.n_edges + columns.n_edges) * H * d) and a sort of the nodes; kept for backward are y and
-    24 bytes a membership and head: nothing grows with the number of pairs. Sums are in float64. On
-    several threads heads run side by side.
-    Differentiable any number of times, forward and reverse. Second derivatives, :mod:`torch.func`
-    transforms and CUDA go through tensors of (columns.n_edges, H, d) float64, where a number that
-    is not finite reaches other blocks too.
+    24 bytes a membership and head (28 on a GPU): nothing grows with the number of pairs. Sums are
+    in float64. On several threads heads run side by side.
+    Differentiable any number of times, forward and reverse. Second derivatives and
+    :mod:`torch.func` transforms go through tensors of (columns.n_edges, H, d) float64, where a
+    number that is not finite reaches other blocks too.
 
     References
     ----------
@@ -90,11 +90,8 @@ def block_attention(
     heads = score_src.shape[1:]
     if not heads:
         score_src, score_dst, x = (t.unsqueeze(1) for t in (score_src, score_dst, x))
-    inputs = rows, columns, score_src, score_dst, x, float(negative_slope)
-    if transforming() or rows.device != "cpu":
-        y = composed_block_attention(*inputs)
-    else:
-        y = BlockAttention.apply(*inputs)
+    attend = composed_block_attention if transforming() else BlockAttention.apply
+    y = attend(rows, columns, score_src, score_dst, x, float(negative_slope))
     return y if heads else y.squeeze(1)
 
 
@@ -152,9 +149,11 @@ class BlockAttention(torch.autograd.Function):
     ) -> Tensor:
         """(n_src, H, d)."""
         ctx.structure, ctx.slope = (rows, columns), slope
-        arrays = _arrays(rows, score_src, score_dst, x)
-        kept = _kernels().block_attention(*_members(rows, columns), *arrays, slope)
-        output, ctx.kept = torch.from_numpy(kept.y), kept._replace(y=None)
+        to, kernels = backend.bridge_to(rows), _kernels(rows.device)
+        with to.stream():
+            arrays = (to.array(t) for t in (score_src, score_dst, x))
+            kept = kernels.block_attention(*_members(rows, columns), *arrays, slope)
+            output, ctx.kept = to.tensor(kept.y), kept._replace(y=None)
         ctx.save_for_backward(score_src, score_dst, x, output)
         return output
 
@@ -164,11 +163,15 @@ class BlockAttention(torch.autograd.Function):
         *inputs, output = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:5]
         if not torch.is_grad_enabled():
-            *arrays, y, slope_of_y = _arrays(ctx.structure[0], *inputs, output, grad)
-            gradients = _kernels().block_attention_gradient(
-                *_members(*ctx.structure), *arrays, ctx.slope, ctx.kept._replace(y=y), slope_of_y
-            )
-            return None, None, *map(torch.from_numpy, gradients), None
+            rows = ctx.structure[0]
+            to, kernels = backend.bridge_to(rows), _kernels(rows.device)
+            with to.stream():
+                *arrays, y, slope_of_y = (to.array(t) for t in (*inputs, output, grad))
+                gradients = kernels.block_attention_gradient(
+                    *_members(*ctx.structure), *arrays, ctx.slope, ctx.kept._replace(y=y),
+                    slope_of_y,
+                )  # fmt: skip
+                return None, None, *map(to.tensor, gradients), None
         # As views, so that derivatives are partial ones where scores were computed from x itself.
         inputs = [t.view_as(t) for t in inputs]
         wanted = [t for t, need in zip(inputs, needed, strict=True) if need]
@@ -180,19 +183,16 @@ class BlockAttention(torch.autograd.Function):
 
 
 @cache
-def _kernels() -> Any:
+def _kernels(device: str) -> Any:
     # Imported on the first call: Numba takes a tenth of a second.
-    return import_module("dglmeta.kernels.cpu.block_attention")
+    room = "cpu" if device == "cpu" else "gpu"
+    return import_module(f"dglmeta.kernels.{room}.block_attention")
 
 
 def _members(rows: Adjacency, columns: Adjacency) -> tuple[Any, Any, int]:
     """As the kernels take them."""
-    members = _kernels().Members
+    members = _kernels(rows.device).Members
     return (*(members(a.indptr, a.indices) for a in (rows, columns)), rows.n_dst)
-
-
-def _arrays(adj: Adjacency, *tensors: Tensor) -> list[Any]:
-    return [backend.bridge_to(adj).array(t) for t in tensors]
 
 
 def _check(

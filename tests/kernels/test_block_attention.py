@@ -8,11 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dglmeta.kernels import reference
+from dglmeta.kernels.cpu import block_attention as cpu_kernels
 from dglmeta.kernels.cpu.block_attention import (
     Members,
     block_attention,
     block_attention_gradient,
 )
+
+
+@pytest.fixture(scope="module")
+def kernels(twin):
+    return twin("block_attention")
 
 
 @st.composite
@@ -37,10 +43,10 @@ def inputs(rows, columns, heads, d, dtype=np.float64, seed=0):
     slope=st.sampled_from([0.2, 0.0, 1.0, -0.5]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_it_equals_the_oracle(structures, data, heads, d, slope, dtype):
+def test_it_equals_the_oracle(kernels, structures, data, heads, d, slope, dtype):
     structure = data.draw(sides(structures))
     arrays = inputs(*structure[:2], heads, d, dtype, data.draw(st.integers(0, 99)))
-    got = block_attention(*structure, *arrays, slope)
+    got = kernels.block_attention(*structure, *arrays, slope)
     expected = reference.block_attention(*structure, *arrays, slope)
     assert got.y.dtype == dtype
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
@@ -48,10 +54,10 @@ def test_it_equals_the_oracle(structures, data, heads, d, slope, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_members_stand_block_after_block_by_rising_score(dtype):
+def test_members_stand_block_after_block_by_rising_score(kernels, dtype):
     members = Members(np.array([0, 2, 3, 3, 5, 7, 8]), np.array([0, 1, 1, 0, 1, 0, 0, 1]))
     score = np.array([[0.0], [-1], [3], [-np.inf], [-2.5], [np.inf]], dtype)
-    got = block_attention(members, members, 2, score, score, np.ones((6, 1, 1), dtype), 0.2)
+    got = kernels.block_attention(members, members, 2, score, score, np.ones((6, 1, 1), dtype), 0.2)
     assert got.columns.members.tolist() == got.rows.members.tolist() == [[3, 4, 4, 0, 3, 1, 0, 5]]
 
 
@@ -61,13 +67,13 @@ def test_members_stand_block_after_block_by_rising_score(dtype):
     d=st.sampled_from([1, 5, 16, 19]),
     slope=st.sampled_from([0.2, 0.0, -0.5]),
 )
-def test_the_gradient_is_the_slope_of_the_oracle(structures, data, heads, d, slope):
+def test_the_gradient_is_the_slope_of_the_oracle(kernels, structures, data, heads, d, slope):
     structure = data.draw(sides(structures))
     seed = data.draw(st.integers(0, 99))
     arrays, along = (inputs(*structure[:2], heads, d, seed=s) for s in (seed, seed + 100))
-    attended = block_attention(*structure, *arrays, slope)
+    attended = kernels.block_attention(*structure, *arrays, slope)
     grad = np.random.default_rng(seed).normal(size=attended.y.shape)
-    gradients = block_attention_gradient(*structure, *arrays, slope, attended, grad)
+    gradients = kernels.block_attention_gradient(*structure, *arrays, slope, attended, grad)
 
     def value(step):
         moved = [a + step * v for a, v in zip(arrays, along, strict=True)]
@@ -79,7 +85,7 @@ def test_the_gradient_is_the_slope_of_the_oracle(structures, data, heads, d, slo
     assert got == pytest.approx(expected, rel=1e-5, abs=1e-4)
 
 
-def test_huge_scores_neither_overflow_nor_vanish():
+def test_huge_scores_neither_overflow_nor_vanish(kernels):
     rows, columns = (
         Members(np.array([0, 1]), np.array([0])),
         Members(np.arange(3), np.zeros(2, int)),
@@ -87,13 +93,35 @@ def test_huge_scores_neither_overflow_nor_vanish():
     x = np.array([[[2.0]], [[6.0]]])
     for height in (1e4, -1e4):
         scores = np.array([[height]]), np.array([[1.0], [0.0]])
-        attended = block_attention(rows, columns, 1, *scores, x, 1.0)
+        attended = kernels.block_attention(rows, columns, 1, *scores, x, 1.0)
         weight = 1 / (1 + np.exp(-1))
         np.testing.assert_allclose(attended.y, 2 * weight + 6 * (1 - weight), rtol=1e-8)
-        gradients = block_attention_gradient(
+        gradients = kernels.block_attention_gradient(
             rows, columns, 1, *scores, x, 1.0, attended, np.ones((1, 1, 1))
         )
         np.testing.assert_allclose(gradients[1][:, 0], weight * (1 - weight) * np.array([-4, 4]))
+
+
+@pytest.mark.parametrize("spread", [0.02, 2.0])
+def test_long_blocks_are_summed_alike(kernels, large, spread):
+    rng = np.random.default_rng(2)
+    rows = Members(large.indptr, large.indices)
+    n_cols = 700  # of few blocks each, so that runs take long steps and many short ones
+    columns = Members(np.arange(0, 3 * n_cols + 1, 3), rng.integers(0, 40, 3 * n_cols) ** 2)
+    members = (rows, columns, large.n_cols) if spread > 1 else (columns, rows, large.n_cols)
+    row_score, col_score, x = inputs(*members[:2], 2, 3)
+    arrays = spread * row_score, spread * col_score, x
+    grad = rng.normal(size=(len(row_score), 2, 3))
+    ours, theirs = (
+        module.block_attention(*members, *arrays, 0.2) for module in (kernels, cpu_kernels)
+    )
+    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-10, atol=1e-12)
+    gradients = (
+        module.block_attention_gradient(*members, *arrays, 0.2, attended, grad)
+        for module, attended in ((kernels, ours), (cpu_kernels, theirs))
+    )
+    for got, expected in zip(*gradients, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-10)
 
 
 def test_it_gives_the_same_bits_in_any_number_of_threads(large, in_threads):
