@@ -60,7 +60,7 @@ def _scorers(layer: Layer) -> Tensor:
 
 def _by_head(vectors: Tensor) -> Tensor:
     """(B, heads * d, heads) from (B, heads, d): column k holds head k's vector in its rows."""
-    heads = torch.eye(vectors.shape[1], dtype=vectors.dtype)
+    heads = torch.eye(vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
     return (vectors[..., None] * heads[:, None]).flatten(1, 2)
 
 

@@ -127,8 +127,8 @@ class ManyModels(nn.Module):
         dropout : float
             Probability in [0, 1) that a hidden number is taken out.
         generator : torch.Generator, optional
-            What one mask for all models is drawn from. Without it, and without a mask, nothing is
-            taken out, whatever ``dropout`` says.
+            What one mask for all models is drawn from, on the host. Without it, and without a
+            mask, nothing is taken out, whatever ``dropout`` says.
         mask : (n_hidden, hidden) or (B, n_hidden, hidden), optional
             Factors of the hidden numbers, drawn elsewhere: see :func:`dropout_mask`.
 
@@ -144,6 +144,7 @@ class ManyModels(nn.Module):
         if mask is None and generator is not None:
             shape = field.n_hidden, self.hidden
             mask = dropout_mask(*shape, dropout, generator, dtype=field.dtype)
+        mask = None if mask is None else mask.to(self.first["bias"].device)
         return FORWARD[self.kind](self.first, self.last, field.parts(self.kind), mask)
 
     def select(self, keep: Tensor) -> ManyModels:

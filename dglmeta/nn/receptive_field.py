@@ -13,7 +13,7 @@ from dglmeta.graph import Adjacency
 from dglmeta.nn.encoder import Encoder, Messages
 from dglmeta.nn.gat import GAT
 from dglmeta.nn.gnn import GCN, SAGE
-from dglmeta.nn.shared_product import SharedHop, SharedProduct, cheapest, thrifty
+from dglmeta.nn.shared_product import Matrix, SharedHop, SharedProduct, cheapest, thrifty
 
 __all__ = ["KINDS", "FieldParts", "ReceptiveField", "check_kind"]
 
@@ -38,6 +38,8 @@ class ReceptiveField:
         The nodes whose outputs are wanted, in this order; at least one.
     dtype : torch.dtype
         Of the models' parameters.
+    device : str
+        Where the models lie, "cpu" or "cuda". What is given here lies on the host, and is copied.
 
     Raises
     ------
@@ -69,9 +71,10 @@ class ReceptiveField:
         rows: Tensor,
         *,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
         _check(adj, x, rows)
-        self.adjacency, self.rows, self.dtype = adj, rows, dtype
+        self.adjacency, self.rows, self.dtype, self.device = adj, rows, dtype, device
         self.d_in = int(x.shape[1])
         self._x = thrifty(csr_array(x) if issparse(x) else x.double().numpy())
         self._parts: dict[str, FieldParts] = {}
@@ -106,17 +109,21 @@ class ReceptiveField:
         first, senders = every.to(self.hidden).among()
         x = self._x[senders.numpy()]
         if kind == "GAT":
-            products = (SharedProduct([x], self.dtype),)
+            products = (self._product([x]),)
             return FieldParts(products, self._hop(first), last)
-        received = SharedProduct(cheapest(_matrix(first), x), self.dtype)
+        received = self._product(cheapest(_matrix(first), x))
         if kind == "GCN":
             return FieldParts((received,), None, last)
-        own = SharedProduct([self._x[self.hidden.numpy()]], self.dtype)
+        own = self._product([self._x[self.hidden.numpy()]])
         return FieldParts((own, received), None, last)
 
     def _hop(self, messages: Messages) -> SharedHop:
         receivers = cast(Tensor, messages.receivers)  # there are, of messages to some nodes
-        return SharedHop(messages.adjacency, messages.weight.to(self.dtype), receivers)
+        weight = messages.weight.to(self.dtype)
+        return SharedHop(messages.adjacency, weight, receivers, self.device)
+
+    def _product(self, factors: list[Matrix]) -> SharedProduct:
+        return SharedProduct(factors, self.dtype, self.device)
 
 
 class FieldParts(NamedTuple):

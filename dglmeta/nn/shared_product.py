@@ -14,6 +14,7 @@ from torch import Tensor
 from dglmeta import ops
 from dglmeta.graph import Adjacency
 from dglmeta.graph.adjacency import id_dtype
+from dglmeta.ops.backend import bridge_of
 
 __all__ = ["SPARSE_ENTRY", "Matrix", "SharedHop", "SharedProduct", "cheapest", "thrifty"]
 
@@ -34,11 +35,13 @@ class SharedProduct:
     factors : sequence of (n, m) arrays, dense or sparse
         M is the first times the second, and so on.
     dtype : torch.dtype
+    device : str
+        "cpu" or "cuda".
     """
 
-    def __init__(self, factors: Sequence[Matrix], dtype: torch.dtype) -> None:
+    def __init__(self, factors: Sequence[Matrix], dtype: torch.dtype, device: str = "cpu") -> None:
         self._factors = [
-            _Sparse(f, dtype) if isinstance(f, csr_array) else _Dense(f, dtype)
+            (_Sparse if isinstance(f, csr_array) else _Dense)(f, dtype, device)
             for f in reversed(factors)
         ]
 
@@ -60,10 +63,19 @@ class SharedHop:
         None where ``attend`` alone is called.
     receivers : (n_receivers,) int64
         Which sender each receiver is itself.
+    device : str
+        "cpu" or "cuda"; what is given lies on the host.
     """
 
-    def __init__(self, adjacency: Adjacency, weight: Tensor | None, receivers: Tensor) -> None:
-        self._tiles, self._receivers = _Tiles(adjacency, weight), receivers
+    def __init__(
+        self,
+        adjacency: Adjacency,
+        weight: Tensor | None,
+        receivers: Tensor,
+        device: str = "cpu",
+    ) -> None:
+        self._tiles = _Tiles(adjacency, weight, device)
+        self._receivers = receivers.to(bridge_of(device).device_type)
 
     def summed(self, h: Tensor) -> Tensor:
         """(B, n_receivers, d) weighted sums of what the (B, n_senders, d) send."""
@@ -114,16 +126,17 @@ def _cost(matrix: Matrix) -> float:
 
 
 class _Dense:
-    def __init__(self, matrix: Dense, dtype: torch.dtype) -> None:
-        self._matrix = torch.from_numpy(np.ascontiguousarray(matrix)).to(dtype)
+    def __init__(self, matrix: Dense, dtype: torch.dtype, device: str) -> None:
+        on_host = torch.from_numpy(np.ascontiguousarray(matrix))
+        self._matrix = on_host.to(bridge_of(device).device_type, dtype)
 
     def __call__(self, maps: Tensor) -> Tensor:
         return torch.bmm(self._matrix.expand(len(maps), -1, -1), maps)
 
 
 class _Sparse:
-    def __init__(self, matrix: csr_array, dtype: torch.dtype) -> None:
-        self._there, self._back = (_of_matrix(m.tocsr(), dtype) for m in (matrix, matrix.T))
+    def __init__(self, matrix: csr_array, dtype: torch.dtype, device: str) -> None:
+        self._there, self._back = (_of_matrix(m.tocsr(), dtype, device) for m in (matrix, matrix.T))
 
     def __call__(self, maps: Tensor) -> Tensor:
         there, back = (tiles.of(len(maps)) for tiles in (self._there, self._back))
@@ -155,15 +168,16 @@ class _Tiles:
     each model's numbers stay in the cache while they are used. Those last asked for are kept.
     """
 
-    def __init__(self, adjacency: Adjacency, weight: Tensor | None) -> None:
-        self._one = adjacency, weight
-        self._kept = 1, self._one
+    def __init__(self, adjacency: Adjacency, weight: Tensor | None, device: str) -> None:
+        self._host, self._device = adjacency, device
+        self._weight = None if weight is None else weight.to(bridge_of(device).device_type)
+        self._kept = 1, (adjacency.to(device), self._weight)
 
     def of(self, n: int) -> tuple[Adjacency, Tensor | None]:
         """So many copies, and the weights of their edges."""
         if self._kept[0] != n:
-            adj, weight = self._one
-            self._kept = n, (_tiled(adj, n), None if weight is None else weight.repeat(n))
+            adj = (_tiled(self._host, n) if n > 1 else self._host).to(self._device)
+            self._kept = n, (adj, None if self._weight is None else self._weight.repeat(n))
         return self._kept[1]
 
 
@@ -174,11 +188,11 @@ def _tiled(adj: Adjacency, n: int) -> Adjacency:
     return Adjacency(np.append(starts, n * adj.n_edges), indices.ravel(), None, n * adj.n_dst)
 
 
-def _of_matrix(matrix: csr_array, dtype: torch.dtype) -> _Tiles:
+def _of_matrix(matrix: csr_array, dtype: torch.dtype, device: str) -> _Tiles:
     matrix.sort_indices()
     indices = matrix.indices.astype(id_dtype(matrix.shape[1]))
     adj = Adjacency(matrix.indptr.astype(np.int64), indices, None, matrix.shape[1])
-    return _Tiles(adj, torch.from_numpy(matrix.data).to(dtype))
+    return _Tiles(adj, torch.from_numpy(matrix.data).to(dtype), device)
 
 
 def _by_model(y: Tensor, n_models: int) -> Tensor:

@@ -31,7 +31,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import DataError, DeviceError
+from dglmeta.errors import DataError
 from dglmeta.systems.base import Result, System
 from dglmeta.systems.checks import check_device
 from dglmeta.systems.parts.autolinc.config import Config
@@ -91,14 +91,15 @@ class AutoLINC(System):
         DataError
             If training overflows; further as :meth:`System.fit` and ``init``.
         """
-        self._check_device(check_device(device))
+        device = check_device(device)
         self.found = None
         if out is not None and resume:
             self.found = Found.of_checkpoint(RunFolder(out))
         if self.found is None and self.config.searches:
             self.found = search_loss(
-                self.config, ds, seed=seed, split_seed=split_seed, out=out, resume=resume
-            )
+                self.config, ds, seed=seed, split_seed=split_seed, out=out, resume=resume,
+                device=device,
+            )  # fmt: skip
         elif self.found is None:
             self.found = known_loss(self.config, ds.name, out)
         return super().fit(
@@ -118,11 +119,8 @@ class AutoLINC(System):
         ------
         DataError
             If there is not one graph of one type of nodes and edges, with features and classes.
-        DeviceError
-            If the device is a GPU.
         """
-        self._check_device(self.device)
-        state = begin(self.config, ds, self.loss, seed, split_seed)
+        state = begin(self.config, ds, self.loss, seed, split_seed, self.device)
         state.found = self.found
         return state
 
@@ -170,9 +168,10 @@ class AutoLINC(System):
 
     def embed(self, state: State) -> dict[str, npt.NDArray[np.float32]]:
         """(N, K) logits of all nodes."""
-        every = state.problem.field(np.arange(state.problem.adj.n_src))
+        every = state.field(np.arange(state.problem.adj.n_src))
         with torch.no_grad():
-            return {state.node_type: state.loss.predict(state.model(every)[0]).numpy()}
+            logits = state.loss.predict(state.model(every)[0])
+        return {state.node_type: logits.numpy(force=True)}
 
     def log(self, state: State) -> dict[str, Any]:
         """The loss of the epoch and its step size."""
@@ -183,9 +182,3 @@ class AutoLINC(System):
         del state
         found = {} if self.found is None else {"found": self.found.record}
         return {"loss": self.loss, **found}
-
-    def _check_device(self, device: str) -> None:
-        if device != "cpu":
-            raise DeviceError(
-                f"autolinc: expected the device cpu, got {device!r}. Leave --device out."
-            )

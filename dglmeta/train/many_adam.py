@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dglmeta.errors import ConfigError, DataError
+from dglmeta.kernels.twins import twin
 from dglmeta.nn.many_models import Stacked
+from dglmeta.ops.backend import Bridge, bridge_of
 
 __all__ = ["ManyAdam", "ManyPlateau"]
 
@@ -23,16 +25,18 @@ class ManyAdam:
     Parameters
     ----------
     stacked : iterable of Stacked
-        Parameters (B, ...), float32 or float64 on the CPU, and whether weight decay is for them.
+        Parameters (B, ...), float32 or float64, and whether weight decay is for them.
     lr : float or (B,) tensor
         Learning rate, >= 0.
     betas, eps : as in torch
     weight_decay : float
+    device : str
+        Where the parameters lie, "cpu" or "cuda".
 
     Attributes
     ----------
     lr : (B,) float64 tensor
-        May be written to between steps.
+        Beside the parameters; may be written to between steps.
 
     Raises
     ------
@@ -62,8 +66,9 @@ class ManyAdam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        device: str = "cpu",
     ) -> None:
-        self._stacked = list(stacked)
+        self._stacked, self.device = list(stacked), device
         self.lr = _rates(self._stacked, lr)
         self.betas, self.eps, self.weight_decay, self.n_steps = betas, eps, weight_decay, 0
         zeros = [torch.zeros_like(p, requires_grad=False) for p, _ in self._stacked]
@@ -78,20 +83,15 @@ class ManyAdam:
             If a parameter is not contiguous.
         """
         self.n_steps += 1
-        move = import_module("dglmeta.kernels.cpu.adam").adam  # Numba takes a tenth of a second
-        rate = self.lr.numpy()
-        for (p, decays), moments in zip(self._stacked, self._moments, strict=True):
-            if p.grad is None:
-                continue
-            if not p.is_contiguous():
-                raise DataError(
-                    f"ManyAdam: expected contiguous parameters, got strides {p.stride()} of shape "
-                    f"{tuple(p.shape)}. Make the parameter of a contiguous tensor."
-                )
-            arrays = (t.detach().contiguous().view(len(p), -1).numpy() for t in (p, p.grad))
-            states = (t.view(len(p), -1).numpy() for t in moments)
-            decay = self.weight_decay if decays else 0.0
-            move(*arrays, *states, rate, self.n_steps, self.betas, self.eps, decay)
+        to = bridge_of(self.device)
+        with to.stream():
+            rate = to.array(self.lr)
+            for (p, decays), moments in zip(self._stacked, self._moments, strict=True):
+                if p.grad is not None:
+                    _check_contiguous(p)
+                    decay = self.weight_decay if decays else 0.0
+                    settings = rate, self.n_steps, self.betas, self.eps, decay
+                    _move(to, p.detach(), p.grad.contiguous(), moments, settings)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -113,8 +113,9 @@ class ManyAdam:
             If these are not parameters of as many models.
         """
         part = ManyAdam(
-            stacked, self.lr[keep], betas=self.betas, eps=self.eps, weight_decay=self.weight_decay
-        )
+            stacked, self.lr[keep], betas=self.betas, eps=self.eps,
+            weight_decay=self.weight_decay, device=self.device,
+        )  # fmt: skip
         part.n_steps = self.n_steps
         part._moments = [(m[keep], v[keep]) for m, v in self._moments]
         return part
@@ -158,11 +159,11 @@ class ManyPlateau:
             )
         self._optimizer, self.factor, self.patience = optimizer, factor, patience
         self.best = torch.full_like(optimizer.lr, torch.inf)
-        self.n_bad = torch.zeros(len(optimizer.lr), dtype=torch.int64)
+        self.n_bad = torch.zeros_like(optimizer.lr, dtype=torch.int64)
 
     def step(self, values: Tensor) -> None:
         """Take (B,) values of this step; one that is not a number is no better than any."""
-        values = values.detach().to(self.best.dtype)
+        values = values.detach().to(self.best)
         better = values < self.best * (1 - 1e-4)
         self.best = torch.where(better, values, self.best)
         self.n_bad = torch.where(better, 0, self.n_bad + 1)
@@ -177,6 +178,27 @@ class ManyPlateau:
         part = ManyPlateau(optimizer, factor=self.factor, patience=self.patience)
         part.best, part.n_bad = self.best[keep], self.n_bad[keep]
         return part
+
+
+def _check_contiguous(p: Tensor) -> None:
+    if not p.is_contiguous():
+        raise DataError(
+            f"ManyAdam: expected contiguous parameters, got strides {p.stride()} of shape "
+            f"{tuple(p.shape)}. Make the parameter of a contiguous tensor."
+        )
+
+
+def _move(
+    to: Bridge, p: Tensor, grad: Tensor, moments: tuple[Tensor, Tensor], settings: tuple[Any, ...]
+) -> None:
+    """Step a parameter and its moments, in place."""
+    tensors = [t.view(len(p), -1) for t in (p, grad, *moments)]
+    arrays = [to.array(t) for t in tensors]
+    twin("adam", arrays[0]).adam(*arrays, *settings)
+    for tensor, array in zip(tensors, arrays, strict=True):
+        there = to.tensor(array)
+        if there.data_ptr() != tensor.data_ptr():  # a device that was given copies
+            tensor.copy_(there)
 
 
 def _rates(stacked: list[Stacked], lr: float | Tensor) -> Tensor:
@@ -194,4 +216,4 @@ def _rates(stacked: list[Stacked], lr: float | Tensor) -> Tensor:
             f"ManyAdam: expected one learning rate >= 0, or one for each of {n_models} models, got "
             f"{rates.tolist()}. Give a number or {n_models} of them."
         )
-    return rates.expand(n_models).clone()
+    return rates.expand(n_models).clone().to(stacked[0].parameter.device)

@@ -11,13 +11,14 @@ from torch.nn.functional import cross_entropy
 
 import dglmeta as dm
 from dglmeta.data import Dataset, LabelledNodes, NodeSplit
-from dglmeta.errors import ConfigError, DataError, DeviceError
+from dglmeta.errors import ConfigError, DataError
 from dglmeta.graph import HeteroCSR
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.systems import AutoLINC
 from dglmeta.systems.parts.autolinc.config import CHECKS, ENCODERS, QUARTERS, Config
 from dglmeta.systems.parts.autolinc.setup import pose
 from dglmeta.tasks.imbalance import CLASS_LOSSES
+from dglmeta.train import RunFolder
 
 SMALL = {"loss": "autolinc:B", "d": 8, "epochs": 5}
 OVERFLOW = "autolinc:exp(exp(u*n*n))"
@@ -171,12 +172,6 @@ def test_the_split_is_as_imbalanced_as_set(citations):
     assert pose(Config(rho=1), citations, 0).split.train.label.shape == (80,)
 
 
-def test_a_gpu_is_refused(citations, monkeypatch):
-    monkeypatch.setattr("dglmeta.systems.autolinc.check_device", lambda device: device)
-    with pytest.raises(DeviceError, match="Leave --device out"):
-        system_of().fit(citations, device="cuda")
-
-
 # Training
 
 
@@ -213,6 +208,50 @@ def test_training_is_that_of_a_plain_loop(citations):
         losses.append(loss.item())
     found = system_of(loss="re-weight", epochs=6).fit(citations)
     assert [epoch["loss"] for epoch in found.history.metrics] == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.fixture
+def devices(on_cuda, monkeypatch):
+    """What ``--device`` may say, and whether both give the same: they do where it is emulated."""
+    emulated = on_cuda == "cpu"
+    if emulated:
+        for module in ("autolinc", "base"):
+            monkeypatch.setattr(f"dglmeta.systems.{module}.check_device", lambda device: device)
+    return ("cpu", "cuda"), emulated
+
+
+@pytest.mark.parametrize(
+    ("encoder", "loss"),
+    [*(("gcn", loss) for loss in ("tam", "renode", "autolinc:J")), ("gat", "pc-softmax"),
+     ("sage", "re-weight")],
+)  # fmt: skip
+def test_on_a_gpu_it_trains_as_on_the_processor(citations, devices, encoder, loss, tmp_path):
+    named, same = devices
+    results = [
+        system_of(loss=loss, encoder=encoder, epochs=7).fit(
+            citations, device=device, out=tmp_path / device
+        )
+        for device in named
+    ]
+    here, there = ([epoch["loss"] for epoch in r.history.metrics] for r in results)
+    assert there == pytest.approx(here, rel=1e-3) if same else np.isfinite(there).all()
+    assert results[1].metrics["test_bacc"] == pytest.approx(
+        results[0].metrics["test_bacc"], abs=1e-3 if same else 0.5
+    )
+    run = RunFolder(tmp_path / "cuda")
+    loaded = system_of(loss=loss, encoder=encoder, epochs=7).load(citations, run, device="cuda")
+    assert loaded.metrics == pytest.approx(results[1].metrics, abs=1e-6)
+
+
+def test_on_a_gpu_it_searches_as_on_the_processor(citations, devices):
+    settings = {
+        "loss": "search", "epochs": 3, "candidates": 4, "round": 6, "proxy_epochs": 6,
+        "proxy_d": 8, "proxy_features": 4, "draws": 2, "finalists": 2,
+    }  # fmt: skip
+    named, same = devices
+    here, there = (system_of(**settings).fit(citations, device=d) for d in named)
+    assert there.record["found"]["counts"]["trained"] >= 4
+    assert there.record["loss"] == here.record["loss"] or not same
 
 
 def test_a_known_loss_learns_the_toy(citations):

@@ -54,6 +54,24 @@ def test_each_model_moves_as_by_torchs_adam_at_its_rate(dtype):
             torch.testing.assert_close(p[b], q, rtol=bound, atol=bound)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_on_a_gpu_it_steps_as_on_the_processor(on_cuda, dtype):
+    here, there = start(dtype), [
+        Stacked(nn.Parameter(p.detach().to(on_cuda)), decays) for p, decays in start(dtype)
+    ]  # fmt: skip
+    one = ManyAdam(here, torch.tensor(RATES), weight_decay=0.3)
+    other = ManyAdam(there, torch.tensor(RATES), weight_decay=0.3, device="cuda")
+    for step in range(4):
+        for stacked, optimizer in ((here, one), (there, other)):
+            for (p, _), g in zip(stacked, gradients(step, dtype), strict=True):
+                p.grad = g.to(p.device)
+            optimizer.step()
+    for (p, _), (q, _) in zip(here, there, strict=True):
+        torch.testing.assert_close(q.cpu(), p)
+    some = other.select(torch.tensor([2]), [Stacked(nn.Parameter(p[2:]), d) for p, d in there])
+    assert (some.device, some.n_steps, some.lr.device.type) == ("cuda", 4, on_cuda)
+
+
 @pytest.mark.parametrize("keep", [torch.tensor([2, 0]), torch.tensor([True, False, True])])
 def test_those_selected_go_on_as_if_all_had(keep):
     every, some = start(torch.float64), start(torch.float64)

@@ -10,6 +10,7 @@ from dglmeta.tasks.expression.compiled import (
 )
 from dglmeta.tasks.expression.form import canonical
 from dglmeta.tasks.expression.grammar import LossGrammar
+from dglmeta.tasks.expression.many_losses import ManyLosses
 from dglmeta.tasks.expression.named import NAMED_LOSSES, PUBLISHED_FOR, named_loss
 from dglmeta.tasks.expression.parse import parse_expression
 
@@ -20,6 +21,7 @@ __all__ = [
     "TERMINALS",
     "Expression",
     "LossGrammar",
+    "ManyLosses",
     "canonical",
     "compile_expressions",
     "expression_loss",

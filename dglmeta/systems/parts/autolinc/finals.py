@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels
+from dglmeta.ops.backend import bridge_of
 from dglmeta.systems.parts.autolinc.config import Config
 from dglmeta.systems.parts.autolinc.setup import Problem
-from dglmeta.tasks.expression import Expression, compile_expressions
+from dglmeta.tasks.expression import Expression, ManyLosses
 from dglmeta.tasks.metrics import balanced_metrics
 from dglmeta.train.many_adam import ManyAdam, ManyPlateau
 
@@ -34,7 +34,11 @@ STILL = 500
 
 
 def rank_in_full(
-    config: Config, problems: Sequence[Problem], candidates: Sequence[Expression], seed: int
+    config: Config,
+    problems: Sequence[Problem],
+    candidates: Sequence[Expression],
+    seed: int,
+    device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """Train candidates as the task asks for, and put them in order of validation.
 
@@ -47,6 +51,8 @@ def rank_in_full(
         At least one.
     seed : int
         Of initial parameters and dropout, alike for all.
+    device : str
+        Where they train, "cpu" or "cuda".
 
     Returns
     -------
@@ -60,7 +66,7 @@ def rank_in_full(
     going = list(range(len(candidates)))
     for first, last in _stages(len(problems)):
         for k in range(first, last):
-            of_draw = _best(config, problems[k], [candidates[g] for g in going], seed + k)
+            of_draw = _best(config, problems[k], [candidates[g] for g in going], seed + k, device)
             for g, of_one in zip(going, of_draw, strict=True):
                 found[g].append(of_one)
         better = sorted(going, key=lambda g: -_mean(found[g])["bacc"])
@@ -84,10 +90,10 @@ def _mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _best(
-    config: Config, problem: Problem, candidates: Sequence[Expression], seed: int
+    config: Config, problem: Problem, candidates: Sequence[Expression], seed: int, device: str
 ) -> list[dict[str, float]]:
     """Score and balanced accuracy of each candidate at its best step."""
-    training = _Training(config, problem, candidates, seed)
+    training = _Training(config, problem, candidates, seed, device)
     best = [{"score": -1.0, "bacc": 0.0} for _ in candidates]
     latest = 0
     for epoch in range(config.epochs):
@@ -106,41 +112,41 @@ class _Training:
     """Candidates that are trained together."""
 
     def __init__(
-        self, config: Config, problem: Problem, candidates: Sequence[Expression], seed: int
+        self,
+        config: Config,
+        problem: Problem,
+        candidates: Sequence[Expression],
+        seed: int,
+        device: str,
     ) -> None:
         self.config, self.split = config, problem.split
         self.train, self.valid = (
-            problem.field(part.node) for part in (self.split.train, self.split.valid)
+            problem.field(part.node, device=device) for part in (self.split.train, self.split.valid)
         )
         n = len(candidates)
         self.models = ManyModels(
             config.encoder.upper(), problem.x.shape[1], config.d, self.split.n_classes, n,
             seeds=[seed] * n, heads=config.n_heads,
-        )  # fmt: skip
+        ).to(bridge_of(device).device_type)  # fmt: skip
         self.optimizer = ManyAdam(
-            self.models.stacked(), lr=config.lr, weight_decay=config.weight_decay
+            self.models.stacked(), config.lr, weight_decay=config.weight_decay, device=device
         )
         self.plateau = ManyPlateau(self.optimizer, factor=0.5, patience=config.plateau)
-        self.programs = compile_expressions(candidates)
-        label = self.split.train.label
-        self.one_hot = np.eye(self.split.n_classes, dtype=np.float32)[label]
-        self.counts = self.one_hot.sum(axis=0)
+        self.losses = ManyLosses(candidates, self.split.train.label, self.split.n_classes, device)
         self.generator = torch.Generator().manual_seed(seed)
 
     def step(self) -> None:
         """One step of each."""
         logits = self.models(self.train, dropout=self.config.dropout, generator=self.generator)
-        _, slope = evaluate_expressions(
-            *self.programs, logits.detach().numpy(), self.one_hot, self.counts
-        )
+        _, slope = self.losses(logits)
         self.optimizer.zero_grad()
-        logits.backward(torch.from_numpy(slope / slope[0].size))
+        logits.backward(slope)
         self.optimizer.step()
 
     def validate(self) -> list[dict[str, float] | None]:
         """Score and balanced accuracy of each, if finite; step sizes follow cross-entropy."""
         with torch.no_grad():
-            logits = self.models(self.valid)
+            logits = self.models(self.valid).cpu()
         label = torch.from_numpy(self.split.valid.label)
         errors = [cross_entropy(z, label) for z in logits]
         self.plateau.step(torch.stack(errors))

@@ -33,11 +33,11 @@ from scipy.sparse.linalg import svds
 from scipy.stats import rankdata
 from torch import Tensor
 
-from dglmeta.kernels.cpu.expression import evaluate_expressions
 from dglmeta.nn.many_models import ManyModels, dropout_mask
+from dglmeta.ops.backend import bridge_of
 from dglmeta.systems.parts.autolinc.config import QUARTERS, Config
 from dglmeta.systems.parts.autolinc.setup import Problem
-from dglmeta.tasks.expression import Expression, compile_expressions, parse_expression
+from dglmeta.tasks.expression import Expression, ManyLosses, parse_expression
 from dglmeta.train.many_adam import ManyAdam
 
 __all__ = ["Draws", "Proxy", "Trained"]
@@ -87,6 +87,8 @@ class Proxy:
         Of the initial parameters and of dropout, alike for all candidates.
     x : (N, d_in), optional
         Features, if they were projected before.
+    device : str
+        Where it trains, "cpu" or "cuda".
     """
 
     def __init__(
@@ -95,17 +97,17 @@ class Proxy:
         problem: Problem,
         seed: int,
         x: Tensor | csr_array | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.device = config, seed, device
         if x is None:
             x = projected(problem.x, config.proxy_features)
         split = problem.split
         self.n_classes, self.d_in = split.n_classes, int(x.shape[1])
-        self._train = problem.field(split.train.node, x)
-        self._valid = problem.field(split.valid.node, x)
+        self._train = problem.field(split.train.node, x, device)
+        self._valid = problem.field(split.valid.node, x, device)
         self.label, self._valid_label = split.train.label, split.valid.label
         self.counts = np.bincount(self.label, minlength=self.n_classes).astype(np.float32)
-        self._one_hot = np.eye(self.n_classes, dtype=np.float32)[self.label]
 
     def train(self, candidates: Sequence[Expression], tenth: Sequence[float] = ()) -> list[Trained]:
         """Train candidates, each until it is given up.
@@ -169,9 +171,11 @@ class Draws:
     seed : int
     """
 
-    def __init__(self, config: Config, problems: Sequence[Problem], seed: int) -> None:
+    def __init__(
+        self, config: Config, problems: Sequence[Problem], seed: int, device: str = "cpu"
+    ) -> None:
         x = projected(problems[0].x, config.proxy_features)
-        self.proxies = [Proxy(config, p, seed + k, x) for k, p in enumerate(problems)]
+        self.proxies = [Proxy(config, p, seed + k, x, device) for k, p in enumerate(problems)]
         self.counts = self.proxies[0].counts
         self.ease = self._compared() if len(problems) > 1 else np.ones(1)
 
@@ -235,8 +239,7 @@ class _Batch:
 
     proxy: Proxy
     number: npt.NDArray[np.int64]
-    programs: npt.NDArray[np.int8]
-    constants: npt.NDArray[np.float32]
+    each: ManyLosses
     models: ManyModels
     optimizer: ManyAdam
     losses: Reals
@@ -250,20 +253,23 @@ class _Batch:
         models = ManyModels(
             config.encoder.upper(), proxy.d_in, config.proxy_d, proxy.n_classes, n,
             seeds=[proxy.seed] * n, heads=config.n_heads,
+        ).to(bridge_of(proxy.device).device_type)  # fmt: skip
+        optimizer = ManyAdam(
+            models.stacked(), config.proxy_lr, weight_decay=config.weight_decay,
+            device=proxy.device,
         )  # fmt: skip
-        optimizer = ManyAdam(models.stacked(), lr=config.proxy_lr, weight_decay=config.weight_decay)
-        programs, constants = compile_expressions(candidates)
+        each = ManyLosses(candidates, proxy.label, proxy.n_classes, proxy.device)
         none = np.empty((0, n))
-        return cls(proxy, np.arange(n), programs, constants, models, optimizer, none, none)
+        return cls(proxy, np.arange(n), each, models, optimizer, none, none)
 
     def select(self, stays: Mask) -> _Batch:
         """Those that stay, as they are."""
         keep = torch.from_numpy(np.flatnonzero(stays))
         models = self.models.select(keep)
         optimizer = self.optimizer.select(keep, models.stacked())
-        arrays = (array[stays] for array in (self.number, self.programs, self.constants))
         traces = (trace[:, stays] for trace in (self.losses, self.accuracies))
-        return _Batch(self.proxy, *arrays, models, optimizer, *traces)
+        number, each = self.number[stays], self.each.select(stays)
+        return _Batch(self.proxy, number, each, models, optimizer, *traces)
 
     def advance(self, quarter: int) -> None:
         """Train for the epochs of one part."""
@@ -279,22 +285,17 @@ class _Batch:
         generator = torch.Generator().manual_seed((proxy.seed << 20) + epoch)
         mask = dropout_mask(field.n_hidden, self.models.hidden, proxy.config.dropout, generator)
         logits = self.models(field, mask=mask)
-        u = logits.detach().numpy()
-        value, slope = evaluate_expressions(
-            self.programs, self.constants, u, proxy._one_hot, proxy.counts
-        )
+        losses, slope = self.each(logits)
         self.optimizer.zero_grad()
-        logits.backward(torch.from_numpy(slope / slope[0].size))
+        logits.backward(slope)
         self.optimizer.step()
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss = value.mean(axis=(1, 2))
-        return loss, _balanced(u, proxy.label, proxy.counts)
+        return losses, _balanced(logits.numpy(force=True), proxy.label, proxy.counts)
 
     def balanced_accuracies(self) -> Reals:
         """(B,) of the validation nodes."""
         proxy = self.proxy
         with torch.no_grad():
-            z = self.models(proxy._valid).numpy()
+            z = self.models(proxy._valid).numpy(force=True)
         counts = np.bincount(proxy._valid_label, minlength=proxy.n_classes)
         return _balanced(z, proxy._valid_label, counts)
 

@@ -42,6 +42,7 @@ def search_loss(
     split_seed: int,
     out: str | Path | None = None,
     resume: bool = False,
+    device: str = "cpu",
 ) -> Found:
     """Search until the budget is spent, then train the best in full.
 
@@ -53,6 +54,8 @@ def search_loss(
     out : path, optional
         Folder of the journal, from which an interrupted search goes on with ``resume``.
     resume : bool
+    device : str
+        Where candidates train, "cpu" or "cuda".
 
     Raises
     ------
@@ -65,8 +68,9 @@ def search_loss(
     own, *others = pose_draws(config, ds, split_seed, 2 * n - 1)
     problems, fresh = [own, *others[: n - 1]], [own, *others[n - 1 :]]
     header = {"data": ds.name, "seed": seed, "split_seed": split_seed, **_bound(config)}
+    header |= {"device": device} if device != "cpu" else {}
     journal = _journal(out, header, resume) if out is not None else None
-    judge = Judge(config, Draws(config, problems, seed))
+    judge = Judge(config, Draws(config, problems, seed, device))
     rounds = run_search(
         _searcher(config),
         judge.evaluate,
@@ -87,7 +91,7 @@ def search_loss(
             f"{ds.name}: expected a candidate that can be trained, got none among "
             f"{judge.counts['asked']}. Search longer, with a greater length, or fewer checks."
         )
-    ranking = rank_in_full(config, fresh, judge.finalists(), seed)
+    ranking = rank_in_full(config, fresh, judge.finalists(), seed, device)
     counts, rises, seconds = dict(judge.counts), judge.rises, judge.seconds
     record = {**ranking[0], "seconds": seconds, "counts": counts, "rises": rises}
     return Found(ranking[0]["loss"], {**record, "finalists": ranking})

@@ -18,6 +18,7 @@ from dglmeta.errors import DataError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.nn.receptive_field import ReceptiveField
+from dglmeta.ops.backend import bridge_of
 from dglmeta.systems.clock import Clock
 from dglmeta.systems.parts.autolinc.config import Config
 from dglmeta.systems.parts.autolinc.found import Found
@@ -42,9 +43,12 @@ class Problem(NamedTuple):
     """(N, d) features."""
     split: NodeSplit
 
-    def field(self, rows: Ids, x: Tensor | csr_array | None = None) -> ReceptiveField:
+    def field(
+        self, rows: Ids, x: Tensor | csr_array | None = None, device: str = "cpu"
+    ) -> ReceptiveField:
         """What a model reads to answer for some nodes; other features may be given."""
-        return ReceptiveField(self.adj, self.x if x is None else x, torch.from_numpy(rows))
+        features = self.x if x is None else x
+        return ReceptiveField(self.adj, features, torch.from_numpy(rows), device=device)
 
 
 def pose(config: Config, ds: Dataset | GraphDataset, split_seed: int) -> Problem:
@@ -117,6 +121,7 @@ class State:
     node_type: str
     loss: ClassLoss
     model: ManyModels
+    device: str
     optimizer: torch.optim.Optimizer
     plateau: torch.optim.lr_scheduler.ReduceLROnPlateau
     clock: Clock
@@ -136,12 +141,16 @@ class State:
         """What is read for what the loss reads, "train", and for nodes to choose and test by."""
         split = self.problem.split
         rows = {"train": self.loss.rows, "valid": split.valid.node, "test": split.test.node}
-        return {name: self.problem.field(nodes) for name, nodes in rows.items()}
+        return {name: self.field(nodes) for name, nodes in rows.items()}
+
+    def field(self, rows: Ids) -> ReceptiveField:
+        """What the model reads to answer for some nodes, where it lies."""
+        return self.problem.field(rows, device=self.device)
 
     def logits(self, part: str) -> Tensor:
-        """(n, K) of a part's nodes, without dropout."""
+        """(n, K) of a part's nodes, without dropout; on the host."""
         with torch.no_grad():
-            return self.model(self.fields[part])[0]
+            return self.model(self.fields[part])[0].cpu()
 
     def validation_logits(self) -> Tensor:
         """Those of the validation nodes, computed once an epoch."""
@@ -151,9 +160,14 @@ class State:
 
 
 def begin(
-    config: Config, ds: Dataset | GraphDataset, loss: str, seed: int, split_seed: int
+    config: Config,
+    ds: Dataset | GraphDataset,
+    loss: str,
+    seed: int,
+    split_seed: int,
+    device: str = "cpu",
 ) -> State:
-    """The state before the first step."""
+    """The state before the first step, on the device "cpu" or "cuda"."""
     problem = pose(config, ds, split_seed)
     model = ManyModels(
         config.encoder.upper(),
@@ -162,7 +176,7 @@ def begin(
         problem.split.n_classes,
         seeds=[seed],
         heads=config.n_heads,
-    )
+    ).to(bridge_of(device).device_type)
     groups: dict[bool, list[Tensor]] = {True: [], False: []}
     for parameter, decays in model.stacked():
         groups[decays].append(parameter)
@@ -179,4 +193,4 @@ def begin(
     )
     node_type = problem.split.node_type
     made = class_loss(loss, problem.split, problem.adj)
-    return State(config, problem, node_type, made, model, optimizer, plateau, Clock())
+    return State(config, problem, node_type, made, model, device, optimizer, plateau, Clock())
