@@ -30,6 +30,7 @@ from dglmeta import ops
 from dglmeta.errors import DataError
 from dglmeta.graph import Adjacency
 from dglmeta.nn.heads import uniform_parameter
+from dglmeta.ops.backend import bridge_of, out_degrees
 
 __all__ = [
     "NORMS",
@@ -75,6 +76,12 @@ class TaskGraphs(NamedTuple):
     n_models: int = 1
     """S."""
 
+    def to(self, device: str) -> TaskGraphs:
+        """The same on "cpu" or "cuda"."""
+        kind = bridge_of(device).device_type
+        heard, weight = self.heard.to(kind), self.weight.to(kind)
+        return self._replace(heard=heard, messages=self.messages.to(device), weight=weight)
+
 
 class Question(NamedTuple):
     """What is asked of the embeddings of some :class:`TaskGraphs`, and the answers."""
@@ -88,6 +95,12 @@ class Question(NamedTuple):
     """For graphs (n, N): row i has the nodes of the i-th that is asked about."""
     model_ptr: tuple[int, ...] = ()
     """S + 1 numbers where there are several models: each is asked a part of these, in order."""
+
+    def to(self, device: str) -> Question:
+        """The same on "cpu" or "cuda"."""
+        kind = bridge_of(device).device_type
+        pool = None if self.pool is None else self.pool.to(device)
+        return self._replace(rows=self.rows.to(kind), label=self.label.to(kind), pool=pool)
 
 
 @dataclass(frozen=True)
@@ -252,14 +265,14 @@ def task_product(x: Tensor, weight: Tensor, bias: Tensor, task_ptr: Sequence[int
         parts = x.split([b - a for a, b in zip(task_ptr, task_ptr[1:], strict=False)])
         products = zip(bias, parts, weight, strict=True)
         return torch.cat([torch.addmm(b, p, w) for b, p, w in products])
-    row, place = _filled(tuple(task_ptr))
+    row, place = _filled(tuple(task_ptr), x.device)
     filled = torch.cat([x, x.new_zeros(1, x.shape[1])]).index_select(0, row)
     out = torch.baddbmm(bias[:, None], filled.view(len(weight), -1, x.shape[1]), weight)
     return out.flatten(0, 1).index_select(0, place)
 
 
 @lru_cache(maxsize=64)
-def _filled(ptr: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _filled(ptr: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """For parts filled up to the longest: the row at each place, and the place of each row.
 
     At places that are filled up, the row after the last.
@@ -269,7 +282,7 @@ def _filled(ptr: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     nth = np.arange(longest)
     row = np.where(nth < size[:, None], begin[:, None] + nth, ptr[-1]).ravel()
     place = np.arange(ptr[-1]) + np.repeat(np.arange(len(size)) * longest - begin, size)
-    return torch.from_numpy(row), torch.from_numpy(place)
+    return torch.from_numpy(row).to(device), torch.from_numpy(place).to(device)
 
 
 def _pool(question: Question, hidden: Tensor, first: int, pooling: str) -> Tensor:
@@ -284,7 +297,7 @@ def _pool(question: Question, hidden: Tensor, first: int, pooling: str) -> Tenso
     total = ops.spmm(here, hidden)
     if pooling == "sum":
         return total
-    size = torch.from_numpy(pool.out_degrees).to(hidden.dtype).clamp(min=1)
+    size = out_degrees(pool).to(hidden.dtype).clamp(min=1)
     return total / size[:, None]
 
 

@@ -27,7 +27,6 @@ import numpy.typing as npt
 from torch import Tensor
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import DeviceError
 from dglmeta.meta import (
     Params,
     gradient,
@@ -79,15 +78,8 @@ class SAME(System):
         ------
         DataError
             If the data set is a single graph, or lacks the labels of a task.
-        DeviceError
-            If the device is a GPU.
         """
-        if self.device != "cpu":
-            raise DeviceError(
-                f"same: expected the device cpu, as its graphs are small, got {self.device!r}. "
-                f"Leave --device out."
-            )
-        return begin(self.config, ds, seed, split_seed)
+        return begin(self.config, ds, seed, split_seed, self.device)
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """Go through the training graphs some times, an episode at a time."""
@@ -106,7 +98,8 @@ class SAME(System):
 
     def step(self, state: State, episode: Episode) -> None:
         """One step on theta; changes ``state``."""
-        loss, found = self.outer_gradient(state, parameters_of(state.model), episode)
+        here = episode.to(state.device)
+        loss, found = self.outer_gradient(state, parameters_of(state.model), here)
         state.learn(found, float(loss))
 
     def outer_gradient(

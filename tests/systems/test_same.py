@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 import dglmeta as dm
-from dglmeta.errors import ConfigError, DataError, DeviceError
+from dglmeta.errors import ConfigError, DataError
 from dglmeta.meta import as_function, parameters_of
 from dglmeta.nn.multi_task import TASKS, encode_tasks
 from dglmeta.systems import SAME
@@ -316,10 +316,35 @@ def test_data_that_cannot_serve_is_refused(toys):
 
     with pytest.raises(DataError, match="classes of graphs for the task gc.*Leave gc out"):
         SAME(SAME.Config(**SMALL)).init(replace(toys, labels=None), 0, 0)
-    system = SAME()
-    system.device = "cuda"
-    with pytest.raises(DeviceError, match="same: expected the device cpu"):
-        system.init(toys, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"variant": variant} for variant in ("isame", "esame", "classical")),
+        {"variant": "isame", "protocol": "paper", "features": ("feat",)},
+    ],
+)
+def test_on_a_gpu_it_trains_as_on_the_processor(toys, on_cuda, settings):
+    gone = []
+    for device in ("cpu", "cuda"):
+        system = SAME(SAME.Config(**{**SMALL, **settings}))
+        system.device = device
+        state = system.init(toys, 0, 0)
+        assert next(state.model.parameters()).device.type == (
+            on_cuda if device == "cuda" else "cpu"
+        )
+        rng = np.random.default_rng(0)
+        for _, _ in zip(range(3), system.epoch(state, rng), strict=False):
+            pass
+        judged = {**system.evaluate(state, "valid"), **system.evaluate(state, "test")}
+        gone.append(({k: p.cpu() for k, p in state.model.state_dict().items()}, judged))
+    (here, measured), (there, theirs) = gone
+    for name, p in here.items():
+        torch.testing.assert_close(there[name], p, rtol=1e-3, atol=1e-4)
+    assert set(theirs) == set(measured)
+    if on_cuda == "cpu":
+        assert theirs == pytest.approx(measured, abs=1e-3)
 
 
 def test_the_command_takes_tasks_with_commas_between_them(tmp_path):

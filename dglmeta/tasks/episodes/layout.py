@@ -31,6 +31,11 @@ class Part(NamedTuple):
     questions: dict[str, Question]
     """By task; one of which nothing could be asked is missing."""
 
+    def to(self, device: str) -> Part:
+        """The same on "cpu" or "cuda"."""
+        questions = {task: question.to(device) for task, question in self.questions.items()}
+        return Part(self.graphs.to(device), questions)
+
 
 class Episode(NamedTuple):
     """A mini-batch of graphs that serve some tasks."""
@@ -38,6 +43,12 @@ class Episode(NamedTuple):
     tasks: tuple[str, ...]
     support: Part
     target: Part
+
+    def to(self, device: str) -> Episode:
+        """The same on "cpu" or "cuda"; itself on "cpu", where episodes are made."""
+        if device == "cpu":
+            return self
+        return Episode(self.tasks, self.support.to(device), self.target.to(device))
 
 
 def build_episodes(

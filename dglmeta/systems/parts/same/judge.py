@@ -33,7 +33,8 @@ def metric_of(task: str, config: Config) -> str:
 def embed_graphs(state: State, graphs: TaskGraphs) -> npt.NDArray[np.float32]:
     """(N, d) embeddings of the nodes of all graphs."""
     with torch.no_grad():
-        return encode_tasks(parameters_of(state.judged), graphs, state.form).numpy()
+        z = encode_tasks(parameters_of(state.judged), graphs, state.form)
+    return z.numpy(force=True)
 
 
 def probe_metrics(state: State, config: Config, split: str) -> dict[str, float]:
@@ -63,7 +64,7 @@ def head_metrics(state: State, config: Config, split: str) -> dict[str, float]:
     found = {}
     for task in config.measured:
         graphs = state.without_links if task == "lp" else state.whole
-        question = _question(task, state, numbers)
+        question = _question(task, state, numbers).to(state.device)
         with torch.no_grad():
             params = parameters_of(state.judged)
             z = encode_tasks(params, graphs, state.form)
@@ -71,7 +72,7 @@ def head_metrics(state: State, config: Config, split: str) -> dict[str, float]:
                 task, params, z, graphs, 0, question,
                 additive=state.judged.additive, pooling=state.pooling,
             )  # fmt: skip
-        found[metric_of(task, config)] = _score(task, logits, question.label)
+        found[metric_of(task, config)] = _score(task, logits.cpu(), question.label.cpu())
     return found
 
 

@@ -18,6 +18,7 @@ from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
 from dglmeta.meta import Params, descend
 from dglmeta.nn.multi_task import TASKS, EncoderForm, MultiTaskModel, Question, TaskGraphs
+from dglmeta.ops.backend import bridge_of
 from dglmeta.systems.parts.same.config import VARIANTS, Config
 from dglmeta.systems.parts.same.published import PublishedEpisodes
 from dglmeta.systems.seeding import seeded
@@ -49,6 +50,7 @@ class State:
     rows: GraphRows
     split: GraphSplit
     holdout: LinkHoldout
+    device: str
     model: MultiTaskModel
     averaged: AveragedModel | None
     optimizer: torch.optim.Optimizer
@@ -100,12 +102,12 @@ class State:
     @cached_property
     def whole(self) -> TaskGraphs:
         """All graphs, with messages over all edges."""
-        return task_graphs(self.rows, self._all, self.rows.edges)
+        return task_graphs(self.rows, self._all, self.rows.edges).to(self.device)
 
     @cached_property
     def without_links(self) -> TaskGraphs:
         """All graphs, with messages over the edges that are not asked about."""
-        return task_graphs(self.rows, self._all, self.holdout.messages)
+        return task_graphs(self.rows, self._all, self.holdout.messages).to(self.device)
 
     def task_loss(self, task: str, logits: Tensor, question: Question) -> Tensor:
         """() mean cross-entropy; under "paper" of links as if probabilities were logits (4).
@@ -121,7 +123,7 @@ class State:
             losses = binary_cross_entropy_with_logits(logits, question.label, reduction=how)
         if not ptr:
             return losses
-        size = torch.tensor(ptr).diff()
+        size = torch.tensor(ptr, device=losses.device).diff()
         share = (1 / size.to(losses.dtype)).repeat_interleave(size)
         return torch.dot(losses, share)
 
@@ -141,8 +143,10 @@ class State:
         return Episodes(self.rows, tasks, shares=Shares(*self.config.shares), **options)
 
 
-def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
-    """The state before the first step.
+def begin(
+    config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int, device: str = "cpu"
+) -> State:
+    """The state before the first step, on the device "cpu" or "cuda".
 
     Raises
     ------
@@ -171,7 +175,7 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
             n_layers=config.layers,
             additive=published,
             hidden=config.hidden,
-        )
+        ).to(bridge_of(device).device_type)
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
@@ -179,7 +183,7 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
     if config.averaging:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
     holdout = published_holdout(rows) if published else hold_out_links(rows, seed=split_seed)
-    return State(ds, config, rows, split, holdout, model, averaged, optimizer)
+    return State(ds, config, rows, split, holdout, device, model, averaged, optimizer)
 
 
 def _features(config: Config, ds: GraphDataset) -> tuple[str, ...]:
