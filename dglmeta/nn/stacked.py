@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dglmeta.graph import Adjacency
 from dglmeta.graph.states import NodeStates
+from dglmeta.ops.backend import bridge_of
 
 __all__ = ["TILE", "StackedGraphs", "layer_inputs", "stack_graphs", "tile_product"]
 
@@ -46,13 +47,25 @@ class StackedGraphs(NamedTuple):
     second_graph: Tensor
     """(C2,) int64: graph of each tile of them."""
     row: Tensor
-    """(n_nodes,) int64: row of each node's state among the second layer's."""
+    """(n_nodes,) int64: row of each node's state among the second layer's; on the host."""
     size: Tensor
     """(B,) nodes of each graph."""
     own: Tensor | None
     """(C2 * TILE,) int64: row of the first layer that each of the second's has itself."""
     kl_share: Tensor
     """(C2 * TILE,) what the divergence of each row counts: over the nodes a mean, over N again."""
+
+    def to(self, device: str) -> StackedGraphs:
+        """The same on "cpu" or "cuda", but for ``row``."""
+        if device == "cpu":
+            return self
+        kind = bridge_of(device).device_type
+        moved = {
+            name: part.to(kind)
+            for name, part in self._asdict().items()
+            if isinstance(part, Tensor) and name != "row"
+        }
+        return self._replace(messages=self.messages.to(device), **moved)
 
 
 def stack_graphs(states: Sequence[NodeStates], dtype: torch.dtype = torch.float32) -> StackedGraphs:

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from dglmeta.data import Dataset, GraphDataset
-from dglmeta.errors import ConfigError, DeviceError
+from dglmeta.errors import ConfigError
 from dglmeta.meta import Params, one_per_task, parameters_of, unrolled_gradient
 from dglmeta.nn import StackedGraphs, encode
 from dglmeta.systems.base import System
@@ -78,15 +78,8 @@ class MetaGraph(System):
         ------
         DataError
             If the data set is a single graph.
-        DeviceError
-            If the device is a GPU.
         """
-        if self.device != "cpu":
-            raise DeviceError(
-                f"meta-graph: expected the device cpu, as its graphs are small, got "
-                f"{self.device!r}. Leave --device out."
-            )
-        return begin(self.config, ds, seed, split_seed)
+        return begin(self.config, ds, seed, split_seed, self.device)
 
     def epoch(self, state: State, rng: np.random.Generator) -> Iterator[None]:
         """Go through the training graphs some times, a few at once."""

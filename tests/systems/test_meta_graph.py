@@ -11,7 +11,7 @@ import torch
 
 import dglmeta as dm
 from dglmeta.data import GraphDataset, few_shot_split, undirected
-from dglmeta.errors import ConfigError, DataError, DeviceError
+from dglmeta.errors import ConfigError, DataError
 from dglmeta.meta import one_per_task, parameters_of
 from dglmeta.nn.signature import VARIANTS
 from dglmeta.systems import MetaGraph
@@ -490,8 +490,28 @@ def test_a_setting_of_each_kind_is_among_those_of_the_record(ds):
     assert np.shape(adaptation["valid_auc"]) == (3, len(adaptation["graphs"]))
 
 
-def test_a_gpu_is_refused_rather_than_left_aside(ds):
-    system = MetaGraph(MetaGraph.Config(**SMALL))
-    system.device = "cuda"
-    with pytest.raises(DeviceError, match="Leave --device out"):
-        system.init(ds, seed=0, split_seed=0)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"variational": True}, {"method": "finetune"}, {"protocol": "paper"}],
+    ids=str,
+)
+def test_on_a_gpu_it_trains_as_on_the_processor(ds, on_cuda, settings):
+    gone = []
+    for device in ("cpu", "cuda"):
+        system = MetaGraph(MetaGraph.Config(**{**SMALL, "adapt_steps": 5, **settings}))
+        system.device = device
+        state = system.init(ds, seed=0, split_seed=0)
+        for _, _ in zip(range(2), system.epoch(state, np.random.default_rng(0)), strict=False):
+            pass
+        judged = system.evaluate(state, "test")
+        z = system.embed(state)
+        gone.append(({k: p.cpu() for k, p in values(state.model).items()}, judged, z))
+        assert set(system.findings(state)) >= {"adaptation"}
+    (here, measured, z), (there, theirs, their_z) = gone
+    for name, p in here.items():
+        torch.testing.assert_close(there[name], p, rtol=1e-3, atol=1e-4)
+    assert set(theirs) == set(measured)
+    if on_cuda == "cpu":
+        assert theirs == pytest.approx(measured, abs=1e-3)
+        for name in z:
+            np.testing.assert_allclose(their_z[name], z[name], rtol=1e-2, atol=1e-3)

@@ -41,9 +41,11 @@ class Pairs(NamedTuple):
         Where few nodes differ most pairs are alike: a quarter is left of those of FIRSTMM with a
         tenth of its edges.
         """
+        device = graphs.received.device
         rows = graphs.row[self.ends]  # (2, n)
         if self.noise is not None:
-            return LocatedPairs(rows, self.sign, self.share, self.noise[self.ends.flatten()])
+            noise = self.noise[self.ends.flatten()]
+            return LocatedPairs(*(t.to(device) for t in (rows, self.sign, self.share, noise)))
         u, v = np.sort(rows.numpy(), axis=0)
         key = (u * len(graphs.n_nodes) + v) * 2 + (self.sign.numpy() > 0)
         key, which = np.unique(key, return_inverse=True)
@@ -51,9 +53,9 @@ class Pairs(NamedTuple):
         pair, positive = np.divmod(key, 2)
         ends = np.stack(np.divmod(pair, len(graphs.n_nodes)))
         return LocatedPairs(
-            torch.from_numpy(ends),
-            torch.from_numpy(2.0 * positive - 1).to(self.share.dtype),
-            torch.from_numpy(share).to(self.share.dtype),
+            torch.from_numpy(ends).to(device),
+            torch.from_numpy(2.0 * positive - 1).to(device, self.share.dtype),
+            torch.from_numpy(share).to(device, self.share.dtype),
         )
 
 
@@ -82,6 +84,8 @@ class FewShotBatch:
         Width of the reparameterisation's noise that draws come with; 0 for none.
     loops : bool
         Whether a node beside itself may be drawn as a negative.
+    device : str
+        Where encoders read it, "cpu" or "cuda"; pairs are drawn on the host.
     """
 
     def __init__(
@@ -91,8 +95,10 @@ class FewShotBatch:
         dtype: torch.dtype = torch.float32,
         noise: int = 0,
         loops: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.graphs, self.dtype, self.noise, self.loops = list(graphs), dtype, noise, loops
+        self.device = device
         self.n_nodes = np.array([g.n_nodes for g in graphs])
         self.node_ptr = np.concatenate([[0], np.cumsum(self.n_nodes)])
         self._folds: dict[int, StackedGraphs] = {}
@@ -109,14 +115,14 @@ class FewShotBatch:
     @cached_property
     def whole(self) -> StackedGraphs:
         """Messages over all training edges."""
-        return stack_graphs([g.states for g in self.graphs], self.dtype)
+        return stack_graphs([g.states for g in self.graphs], self.dtype).to(self.device)
 
     def fold(self, k: int) -> StackedGraphs:
         """Messages over the training edges outside fold ``k``, counted round and round."""
         k %= self.n_folds
         if k not in self._folds:
             states = [g.fold_states[k % g.n_folds] for g in self.graphs]
-            self._folds[k] = stack_graphs(states, self.dtype)
+            self._folds[k] = stack_graphs(states, self.dtype).to(self.device)
         return self._folds[k]
 
     def draw_training(self, k: int, rng: np.random.Generator) -> Pairs:

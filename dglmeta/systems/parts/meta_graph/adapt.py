@@ -222,11 +222,14 @@ def embeddings(
     """(n, d) mean embedding of each graph's nodes, with messages over all known edges."""
     with torch.no_grad():
         latent = encode(phi, batch.whole, film)
-    z = latent[:, : latent.shape[1] // 2][batch.whole.row].numpy()
+    z = latent[:, : latent.shape[1] // 2].cpu()[batch.whole.row].numpy()
     return np.split(z, batch.node_ptr[1:-1])
 
 
 def _where(better: Array, new: Params, old: Params) -> Params:
     """Rows of the graphs that got better from the one, the others' from the other."""
     which = torch.from_numpy(better)
-    return {n: torch.where(which.view(-1, *[1] * (new[n].ndim - 1)), new[n], old[n]) for n in new}
+    return {
+        name: torch.where(which.view(-1, *[1] * (p.ndim - 1)).to(p.device), p, old[name])
+        for name, p in new.items()
+    }

@@ -51,7 +51,8 @@ def published_epoch(system: MetaGraph, state: State, rng: np.random.Generator) -
         order = rng.permutation(state.split.train)
         for some in np.array_split(order, -(-len(order) // config.graphs)):
             graphs = [_split_anew(system, state, int(k), rng) for k in some]
-            published_step(system, state, FewShotBatch(graphs, loops=True), rng)
+            batch = FewShotBatch(graphs, loops=True, device=state.device)
+            published_step(system, state, batch, rng)
             yield
 
 

@@ -29,7 +29,7 @@ def heard_validation(batch: FewShotBatch) -> StackedGraphs:
         u, v = graph.split.valid.T
         heard = Adjacency.from_coo(v, u, (graph.n_nodes, graph.n_nodes))
         states.append(graph.read(heard))
-    return stack_graphs(states, batch.dtype)
+    return stack_graphs(states, batch.dtype).to(batch.device)
 
 
 def published_loss(latent: Tensor, graphs: StackedGraphs, pairs: Pairs | LocatedPairs) -> Tensor:

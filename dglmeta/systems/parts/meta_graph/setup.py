@@ -14,6 +14,7 @@ from dglmeta.data.graph_dataset import NODE
 from dglmeta.errors import DataError
 from dglmeta.meta import Params, UnrolledGradient
 from dglmeta.nn import VGAE, GraphSignature
+from dglmeta.ops.backend import bridge_of
 from dglmeta.systems.parts.meta_graph.adapt import Path
 from dglmeta.systems.parts.meta_graph.config import METHODS, Config
 from dglmeta.systems.seeding import seeded
@@ -31,6 +32,7 @@ class State:
     seed: int
     noise: int  # width of the noise in training; 0 for none
     split: GraphSplit
+    device: str
     model: VGAE
     signature: GraphSignature | None
     optimizer: torch.optim.Optimizer
@@ -58,7 +60,8 @@ class State:
     def batch(self, numbers: Iterable[int]) -> FewShotBatch:
         """Some of the graphs, side by side."""
         dtype = self.model.weight_in.dtype
-        return FewShotBatch([self.graphs[k] for k in numbers], dtype=dtype, noise=self.noise)
+        graphs = [self.graphs[k] for k in numbers]
+        return FewShotBatch(graphs, dtype=dtype, noise=self.noise, device=self.device)
 
     def learn(self, found: UnrolledGradient, signature: Params, n_graphs: int, clip: float) -> None:
         """Move theta and psi down an outer gradient that was summed over graphs."""
@@ -74,8 +77,10 @@ class State:
         self.losses.append(float(found.loss) / n_graphs)
 
 
-def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int) -> State:
-    """The state before the first step.
+def begin(
+    config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int, device: str = "cpu"
+) -> State:
+    """The state before the first step, on the device "cpu" or "cuda".
 
     Raises
     ------
@@ -97,10 +102,12 @@ def begin(config: Config, ds: Dataset | GraphDataset, seed: int, split_seed: int
     ]  # fmt: skip
     with seeded(seed):
         model, signature = make_modules(config, graphs[0].n_inputs)
+    for module in filter(None, (model, signature)):
+        module.to(bridge_of(device).device_type)
     learned = [p for m in (model, signature) if m is not None for p in m.parameters()]
     optimizer = torch.optim.Adam(learned, lr=config.lr, weight_decay=config.weight_decay)
     noise = config.d if config.variational else 0
-    return State(ds, graphs, seed, noise, split, model, signature, optimizer)
+    return State(ds, graphs, seed, noise, split, device, model, signature, optimizer)
 
 
 def make_modules(config: Config, d_in: int) -> tuple[VGAE, GraphSignature | None]:
