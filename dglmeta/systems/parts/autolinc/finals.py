@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
 from dglmeta.nn.many_models import ManyModels
 from dglmeta.ops.backend import bridge_of
@@ -64,13 +65,16 @@ def rank_in_full(
     """
     found: list[list[dict[str, float]]] = [[] for _ in candidates]
     going = list(range(len(candidates)))
-    for first, last in _stages(len(problems)):
-        for k in range(first, last):
-            of_draw = _best(config, problems[k], [candidates[g] for g in going], seed + k, device)
-            for g, of_one in zip(going, of_draw, strict=True):
-                found[g].append(of_one)
-        better = sorted(going, key=lambda g: -_mean(found[g])["bacc"])
-        going = sorted(better[: -(-len(better) // 2)])
+    with tqdm(total=len(problems), desc="finals", unit="draw", disable=None) as bar:
+        for first, last in _stages(len(problems)):
+            for k in range(first, last):
+                some = [candidates[g] for g in going]
+                of_draw = _best(config, problems[k], some, seed + k, device)
+                for g, of_one in zip(going, of_draw, strict=True):
+                    found[g].append(of_one)
+                bar.update()
+            better = sorted(going, key=lambda g: -_mean(found[g])["bacc"])
+            going = sorted(better[: -(-len(better) // 2)])
     ranking = [
         {"loss": c.infix, "latex": c.latex, "draws": len(of_one), **_mean(of_one)}
         for c, of_one in zip(candidates, found, strict=True)
