@@ -184,9 +184,22 @@ def test_finalists_are_the_best_in_order():
     rewards = {parse_expression(distinct(k)).infix: 0.3 + k % 7 / 20 for k in range(2, 16)}
     judge, _ = judge_of(rewards, finalists=3)
     judged(judge, *rewards)
-    best = sorted(rewards, key=lambda text: -rewards[text])[:3]
+    worth = {reward: text for text, reward in reversed(rewards.items())}  # the first of equals
+    best = [worth[reward] for reward in sorted(worth, reverse=True)[:3]]
     assert [loss.infix for loss in judge.finalists()] == best
     assert all(isinstance(loss, Expression) for loss in judge.finalists())
+
+
+def test_of_candidates_that_trained_alike_the_first_is_a_finalist():
+    texts = [parse_expression(distinct(k)).infix for k in (2, 3, 4)]
+    alike = dict.fromkeys(texts[:2], Trained([0.2, 0.7])) | {texts[2]: Trained([0.3, 0.7])}
+    judge, _ = judge_of(alike)
+    judged(judge, *texts)
+    assert [loss.infix for loss in judge.finalists()] == [texts[0], texts[2]]
+    others = tuple(name for name in CHECKS if name != "equality")
+    unchecked, _ = judge_of(alike, checks=others)
+    judged(unchecked, *texts)
+    assert len(unchecked.finalists()) == 3
 
 
 def test_what_has_no_reward_is_no_finalist():

@@ -76,6 +76,7 @@ class Judge:
         self._leaders = Leaders(max(LEADERS, config.finalists))
         self._curves: dict[Tokens, list[float]] = {}
         self._known: set[Tokens | bytes | None] = set()
+        self._courses: set[tuple[float, ...]] = set()
         self._begun, self._earlier, self._at = time.perf_counter(), 0.0, 0.0
 
     @property
@@ -100,7 +101,7 @@ class Judge:
         return f"{trained}, best {self.rises[-1]['reward']:.4f}: {self.rises[-1]['loss']}"
 
     def finalists(self) -> list[Expression]:
-        """The best by reward, the best first; none of reward 0."""
+        """The best by reward, the best first; none of reward 0, no two that trained alike."""
         return [Expression(tokens) for tokens, _ in self._leaders.best(self.config.finalists)]
 
     def evaluate(self, states: Sequence[Tokens]) -> list[Outcome]:
@@ -144,6 +145,10 @@ class Judge:
             self._known.update(_told(_keys([Expression(tokens)])[0]))
         if outcome["why"] != "finished" or reward == 0:
             return
+        course = (reward, *curve)
+        if "equality" in self.config.checks and course in self._courses:
+            return  # the same but for rounding, which gradients and formulas did not tell
+        self._courses.add(course)
         if self._leaders.offer(tokens, reward):
             self._curves[tokens] = curve
         if not self.rises or reward > self.rises[-1]["reward"]:
