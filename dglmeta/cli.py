@@ -191,6 +191,8 @@ def _parser() -> Parser:
     sub.add_argument("--seeds", metavar="N", type=whole_number(1), help="runs of each kind")
     sub.add_argument("--quick", action="store_true", help="a few epochs, to see that it works")
     sub.add_argument("--jobs", metavar="N", type=whole_number(1), default=1, help="processes")
+    sub.add_argument("--known", metavar="FILE", type=Path,
+                     help="an earlier TABLE.json, whose runs are not run again")  # fmt: skip
     sub.add_argument("--out", metavar="DIR", type=Path, default=Path("reproduce"))
     computes(sub)
 

@@ -204,6 +204,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
         data_dir=arguments.data_dir,
         device=arguments.device,
         jobs=arguments.jobs,
+        known=arguments.known,
         say=lambda line: print(line, file=sys.stderr),
     )
     print(table)

@@ -9,6 +9,7 @@ from pathlib import Path
 from dglmeta.data import Dataset, GraphDataset, load_dataset
 from dglmeta.errors import ConfigError, DataError
 from dglmeta.reproduce import TABLES
+from dglmeta.reproduce.known import take_over
 from dglmeta.reproduce.pool import execute
 from dglmeta.reproduce.render import TableReport, describe_table
 from dglmeta.reproduce.runs import Finished, Run, Runner, Trainer, read_finished, stand
@@ -33,6 +34,7 @@ def reproduce(
     data_dir: Path | None = None,
     device: str = "cpu",
     jobs: int = 1,
+    known: Path | None = None,
     say: Say = lambda _line: None,
     load: Callable[..., Dataset | GraphDataset] = load_dataset,
     runner: Runner | None = None,
@@ -63,6 +65,9 @@ def reproduce(
     device : {"cpu", "cuda"}
     jobs : int
         Processes, each of one thread; 1 trains in this process.
+    known : path, optional
+        ``<table>.json`` of an earlier call, perhaps on another machine: its runs with the same
+        settings are taken over, and not trained again.
     say : callable
         Told what is done, a line at a time.
     load : callable
@@ -79,6 +84,8 @@ def reproduce(
     ------
     ConfigError
         If the table, a row, a column or a setting does not exist.
+    DataError
+        If ``known`` cannot be read.
     """
     if isinstance(table, str):
         table = find_table(table)
@@ -95,6 +102,9 @@ def reproduce(
     }
     root = out / "runs"
     runner = runner or Trainer(data_dir, device, load)
+    if known is not None:
+        every = [run for runs in places.values() for run in runs]
+        say(f"{table.name}: {take_over(known, every, root)} runs taken over from {known}")
     wanted = {(r, c): runs for (r, c), runs in places.items() if r in chosen and c in trained}
     failed = _run_missing(table, wanted, root, runner, jobs, say)
     shown = _shown(places, wanted, trained, root)

@@ -26,6 +26,8 @@ SMOKE = (
     "**SMOKE RUN: a few epochs, to see that everything runs. Its figures say nothing about the "
     "method.**"
 )
+KEPT = ("protocol", "loss", "found")
+"""What systems tell of a run, and other runs or a page of the table read."""
 WORDS = {True: "yes", False: "no", None: "undecided"}
 
 
@@ -244,4 +246,5 @@ def _run_facts(run: Run, outcome: Finished | str) -> dict[str, Any]:
         return {**facts, "failed": outcome}
     kept = ("best_epoch", "epochs", "seconds_total", "device", "commit", "versions")
     record = {name: outcome.record.get(name) for name in kept}
-    return {**facts, "metrics": outcome.metrics, **record}
+    told = {name: outcome.record[name] for name in KEPT if name in outcome.record}
+    return {**facts, "metrics": outcome.metrics, **record, **told}
