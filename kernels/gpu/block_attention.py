@@ -61,8 +61,8 @@ def block_attention(
     """``y[i] = sum_b sum_j in b softmax(leaky(r_i + c_j)) x[j]`` over the blocks b of row i.
 
     As :func:`dglmeta.kernels.cpu.block_attention.block_attention`, up to rounding; the same bits in
-    every run. Eleven launches of ours and three sorts a side; bytes: the results, of which 28 a member and
-    head beside y, 8 a member and number of x, and 16 a number of y and one more a row.
+    every run. Eleven launches of ours and three sorts a side; bytes: the results, of which 28 a
+    member and head beside y, 8 a member and number of x, and 16 a number of y and one more a row.
     """
     xp, dtype = array_module(), x.dtype
     most = max(len(a) for a in (rows.blocks, columns.blocks, row_score, col_score))
