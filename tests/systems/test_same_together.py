@@ -188,3 +188,18 @@ def test_a_running_mean_is_kept_of_each_run(toys):
         for one in (state, other):
             torch.testing.assert_close(one.judged.state_dict()["encoder.weight_0"], expected)
         assert not torch.equal(state.judged.state_dict()["encoder.weight_0"], seen[2])
+
+
+@pytest.mark.parametrize("variant", ["isame", "esame"])
+def test_on_a_gpu_a_step_of_several_is_that_on_the_processor(toys, on_cuda, variant):
+    moved = []
+    for device in ("cpu", "cuda"):
+        system, states, draws = begun(toys, 2, variant=variant)
+        for state in states:
+            state.device = device
+            state.model.to(on_cuda if device == "cuda" else "cpu")
+        step_together(system, states, [drawn[0] for drawn in draws])
+        moved.append([{k: p.cpu() for k, p in s.model.state_dict().items()} for s in states])
+    for here, there in zip(*moved, strict=True):
+        for name, p in here.items():
+            torch.testing.assert_close(there[name], p, rtol=1e-6, atol=1e-8)

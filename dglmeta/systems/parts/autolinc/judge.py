@@ -9,8 +9,7 @@ A candidate is not trained, and has the reward
     0, "separation"     if at its least value a class's own logit is not above the others.
 
 The paper gives an equal of a known one the reward of that again. A good loss then draws a tree into
-every subtree where it can be written in another way, and what is asked there is nearly all known:
-without that credit a search trains more that is good, and asks a third as much.
+every subtree where it can be written in another way, and what is asked there is nearly all known.
 
 The rest train together, see :mod:`dglmeta.systems.parts.autolinc.proxy`. They are few, so a round
 asks for as many candidates as will leave about ``round`` of them, by what the rounds before left.

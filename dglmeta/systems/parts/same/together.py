@@ -43,7 +43,8 @@ def step_together(system: SAME, states: Sequence[State], episodes: Sequence[Epis
         return
     params = [parameters_of(state.model) for state in states]
     theta = {name: torch.stack([p[name].detach() for p in params]) for name in params[0]}
-    loss, found = system.outer_gradient(states[0], theta, merge_episodes(episodes))
+    merged = merge_episodes(episodes).to(states[0].device)
+    loss, found = system.outer_gradient(states[0], theta, merged)
     for k, state in enumerate(states):
         state.learn({name: g[k] for name, g in found.items()}, float(loss) / len(states))
 
